@@ -1,0 +1,1 @@
+//! From text to statements, and the scanners for shell and Python code.
