@@ -1,1 +1,3 @@
-//! From text to statements, and the scanners for shell and Python code.
+//! Floor 1: from text to statements, the syntax of expansions, and the scanners for shell and Python code.
+
+pub mod expr;
