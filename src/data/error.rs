@@ -23,6 +23,17 @@ pub enum DataError {
     Skip(String),
     /// The message was already shown (`bb.BBHandledException`).
     Handled,
+    /// A statement of a metadata file can't be read or carried out (`bb.parse.ParseError`).
+    Parse {
+        /// The file.
+        file: String,
+        /// Line, from 1; 0 if none.
+        line: u32,
+        /// What is wrong.
+        message: String,
+    },
+    /// Python code has to run, and there is no interpreter: the caller starts one and begins again.
+    NeedsPython(String),
     /// Any other exception.
     Raised {
         /// Class name, as `type(e).__name__`.
@@ -48,6 +59,13 @@ impl DataError {
             DataError::Expansion(error) => ("ExpansionError".into(), error.to_string()),
             DataError::Skip(reason) => ("SkipRecipe".into(), reason.clone()),
             DataError::Handled => ("BBHandledException".into(), String::new()),
+            DataError::Parse { file, line: 0, message } => {
+                ("ParseError".into(), format!("ParseError in {file}: {message}"))
+            }
+            DataError::Parse { file, line, message } => {
+                ("ParseError".into(), format!("ParseError at {file}:{line}: {message}"))
+            }
+            DataError::NeedsPython(what) => ("NeedsPython".into(), what.clone()),
             DataError::Raised { class, message, .. } => (class.clone(), message.clone()),
         }
     }
@@ -116,7 +134,9 @@ impl ExpansionError {
             (Some(variable), Some(expression)) => format!(
                 "Failure expanding variable {variable}, expression was {expression} which triggered exception {cause_class}: {cause}"
             ),
-            (Some(variable), None) => format!("Failure expanding variable {variable}: {cause_class}: {cause}"),
+            (Some(variable), None) => {
+                format!("Failure expanding variable {variable}: {cause_class}: {cause}")
+            }
             (None, expression) => format!(
                 "Failure expanding expression {} which triggered exception {cause_class}: {cause}",
                 expression.as_deref().unwrap_or_default()

@@ -131,10 +131,10 @@ impl Store {
                             inner.add_variable(variable);
                             DataError::Expansion(inner)
                         }
-                        DataError::Raised { .. } => {
+                        DataError::Raised { .. } | DataError::Parse { .. } => {
                             DataError::Expansion(Box::new(ExpansionError::new(variable, &text, error)))
                         }
-                        DataError::Skip(_) | DataError::Handled => error,
+                        DataError::Skip(_) | DataError::Handled | DataError::NeedsPython(_) => error,
                     });
                 }
             }

@@ -83,8 +83,7 @@ impl Context {
             return code.clone();
         }
         let text: Rc<str> = text.into();
-        let code =
-            Rc::new(Code { text: text.clone(), scan: OnceCell::new(), compiled: OnceCell::new() });
+        let code = Rc::new(Code { text: text.clone(), scan: OnceCell::new(), compiled: OnceCell::new() });
         self.codes.borrow_mut().insert(text, code.clone());
         code
     }

@@ -186,7 +186,9 @@ impl Store {
     pub(super) fn remove_overrides(&self, name: &str) {
         let mut state = self.state();
         for_each_suffix(name, |base, suffix| {
-            let known = |var: &super::Var| var.overrides.iter().any(|(full, over)| &**full == name && **over == *suffix);
+            let known = |var: &super::Var| {
+                var.overrides.iter().any(|(full, over)| &**full == name && **over == *suffix)
+            };
             if state.find(base).is_some_and(|var| known(var)) {
                 state.make_mut(base).overrides.retain(|(full, over)| &**full != name || **over != *suffix);
             }
@@ -195,7 +197,12 @@ impl Store {
 
     /// Sets a variable on behalf of the engine.
     #[track_caller]
-    pub fn set_engine(&self, name: &str, value: impl Into<Value>, function: &'static str) -> Result<(), DataError> {
+    pub fn set_engine(
+        &self,
+        name: &str,
+        value: impl Into<Value>,
+        function: &'static str,
+    ) -> Result<(), DataError> {
         self.set_var(name, value.into(), Origin::engine(function))
     }
 }

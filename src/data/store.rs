@@ -145,9 +145,7 @@ impl Store {
         let mut names: FxHashMap<&Rc<str>, bool> = FxHashMap::default();
         for map in state.maps() {
             for (name, var) in map {
-                names
-                    .entry(name)
-                    .or_insert_with(|| !var.is_empty() || overrides.any_active(&var.overrides));
+                names.entry(name).or_insert_with(|| !var.is_empty() || overrides.any_active(&var.overrides));
             }
         }
         Ok(names.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.clone()).collect())
@@ -160,9 +158,7 @@ impl Store {
         let mut names: FxHashMap<&Rc<str>, bool> = FxHashMap::default();
         for map in state.maps() {
             for (name, var) in map.iter().filter(|(name, _)| name.contains("${")) {
-                names
-                    .entry(name)
-                    .or_insert_with(|| !var.is_empty() || overrides.any_active(&var.overrides));
+                names.entry(name).or_insert_with(|| !var.is_empty() || overrides.any_active(&var.overrides));
             }
         }
         Ok(names.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.clone()).collect())
@@ -214,7 +210,14 @@ impl Store {
     }
 
     /// Records a change, if tracking is on and it has an origin.
-    pub(super) fn record(&self, origin: Origin<'_>, variable: &str, op: &str, flag: Option<&str>, detail: &Value) {
+    pub(super) fn record(
+        &self,
+        origin: Origin<'_>,
+        variable: &str,
+        op: &str,
+        flag: Option<&str>,
+        detail: &Value,
+    ) {
         if !self.tracking() {
             return;
         }

@@ -83,10 +83,7 @@ impl Var {
 
     /// The weak default of a flag.
     pub fn weak_flag(&self, name: &str) -> Option<&Value> {
-        self.flags
-            .iter()
-            .find(|(flag, _)| flag.strip_prefix(WEAK_FLAG) == Some(name))
-            .map(|(_, value)| value)
+        self.flags.iter().find(|(flag, _)| flag.strip_prefix(WEAK_FLAG) == Some(name)).map(|(_, value)| value)
     }
 
     /// Sets a flag, keeping its place if it has one.

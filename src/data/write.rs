@@ -126,7 +126,13 @@ impl Store {
         self.state().override_vars.contains(name)
     }
 
-    fn enqueue(&self, name: &str, queued: &Queued<'_>, value: Value, origin: Origin<'_>) -> Result<(), DataError> {
+    fn enqueue(
+        &self,
+        name: &str,
+        queued: &Queued<'_>,
+        value: Value,
+        origin: Origin<'_>,
+    ) -> Result<(), DataError> {
         let op = Op { value: value.clone(), overrides: queued.overrides.map(Rc::from) };
         self.state().make_mut(queued.base).queue_mut(queued.kind).push(op);
         let keyword = queued.kind.keyword();
@@ -149,7 +155,9 @@ impl Store {
         let mut active = Vec::new();
         if !var.overrides.is_empty() {
             let overrides = self.need_overrides()?;
-            active.extend(var.overrides.iter().filter(|(_, o)| overrides.active(o)).map(|(name, _)| name.clone()));
+            active.extend(
+                var.overrides.iter().filter(|(_, o)| overrides.active(o)).map(|(name, _)| name.clone()),
+            );
         }
         for variant in active {
             self.del_var(&variant, Origin::Hidden);
@@ -164,7 +172,13 @@ impl Store {
     }
 
     /// Sets a flag (`d.setVarFlag`).
-    pub fn set_flag(&self, name: &str, flag: &str, value: Value, origin: Origin<'_>) -> Result<(), DataError> {
+    pub fn set_flag(
+        &self,
+        name: &str,
+        flag: &str,
+        value: Value,
+        origin: Origin<'_>,
+    ) -> Result<(), DataError> {
         self.assign_flag(name, flag, value, origin, "set", None)
     }
 
@@ -224,7 +238,10 @@ impl Store {
 
     /// The names that ever had an export flag.
     pub fn export_candidates(&self) -> Vec<String> {
-        self.find("__exportlist").and_then(|var| var.content.clone()).map(|list| list.strings()).unwrap_or_default()
+        self.find("__exportlist")
+            .and_then(|var| var.content.clone())
+            .map(|list| list.strings())
+            .unwrap_or_default()
     }
 
     /// Queues `value` behind a variable (`d.appendVar`); no blank is added.
@@ -240,16 +257,30 @@ impl Store {
     }
 
     /// Adds text to a flag (`d.appendVarFlag`).
-    pub fn append_flag(&self, name: &str, flag: &str, value: &str, origin: Origin<'_>) -> Result<(), DataError> {
+    pub fn append_flag(
+        &self,
+        name: &str,
+        flag: &str,
+        value: &str,
+        origin: Origin<'_>,
+    ) -> Result<(), DataError> {
         self.record(origin, name, "append", Some(flag), &Value::str(value));
-        let old = self.get_flag_raw(name, flag)?.filter(Value::truth).map(|v| v.to_text()).unwrap_or_default();
+        let old =
+            self.get_flag_raw(name, flag)?.filter(Value::truth).map(|v| v.to_text()).unwrap_or_default();
         self.set_flag(name, flag, Value::from(old + value), Origin::Hidden)
     }
 
     /// Puts text in front of a flag (`d.prependVarFlag`).
-    pub fn prepend_flag(&self, name: &str, flag: &str, value: &str, origin: Origin<'_>) -> Result<(), DataError> {
+    pub fn prepend_flag(
+        &self,
+        name: &str,
+        flag: &str,
+        value: &str,
+        origin: Origin<'_>,
+    ) -> Result<(), DataError> {
         self.record(origin, name, "prepend", Some(flag), &Value::str(value));
-        let old = self.get_flag_raw(name, flag)?.filter(Value::truth).map(|v| v.to_text()).unwrap_or_default();
+        let old =
+            self.get_flag_raw(name, flag)?.filter(Value::truth).map(|v| v.to_text()).unwrap_or_default();
         self.set_flag(name, flag, Value::from(value.to_owned() + &old), Origin::Hidden)
     }
 
@@ -273,7 +304,10 @@ impl Store {
         let known = match flag {
             "_content" => var.content.is_some(),
             "_defaultval" => var.weak.is_some(),
-            _ => var.flag(flag).is_some() || OpKind::from_keyword(flag).is_some_and(|kind| !var.queue(kind).is_empty()),
+            _ => {
+                var.flag(flag).is_some()
+                    || OpKind::from_keyword(flag).is_some_and(|kind| !var.queue(kind).is_empty())
+            }
         };
         if !known {
             return;
@@ -312,7 +346,8 @@ impl Store {
             return Ok(());
         }
         let mut found = false;
-        let value = self.read_var(old, Read { no_weak: false, ..Read::PARSING })?.0.filter(|v| *v != Value::None);
+        let value =
+            self.read_var(old, Read { no_weak: false, ..Read::PARSING })?.0.filter(|v| *v != Value::None);
         if let Some(value) = &value {
             if self.tracking() {
                 self.edit_history(|history| history.rename(old, new));
@@ -363,7 +398,9 @@ impl Store {
         renames.sort();
         for (old, new) in renames {
             let new_value = self.get_raw(&new)?.filter(|v| *v != Value::None);
-            if let (Some(new_value), Some(value)) = (new_value, self.get_raw(&old)?.filter(|v| *v != Value::None)) {
+            if let (Some(new_value), Some(value)) =
+                (new_value, self.get_raw(&old)?.filter(|v| *v != Value::None))
+            {
                 self.log(
                     Level::Warning,
                     &format!(
@@ -388,7 +425,11 @@ impl Store {
             if let Some(Value::Str(text)) = self.get_raw(&key)?
                 && text.contains(&reference)
             {
-                self.set_var(&key, Value::from(text.replace(&reference, &value)), Origin::engine("expand_var_ref"))?;
+                self.set_var(
+                    &key,
+                    Value::from(text.replace(&reference, &value)),
+                    Origin::engine("expand_var_ref"),
+                )?;
             }
         }
         Ok(())
