@@ -5,3 +5,4 @@
 pub mod data;
 pub mod lang;
 pub mod python;
+pub mod recipe;

@@ -10,7 +10,7 @@ use super::expand::Parsed;
 use super::history::{Event, History, IncludeTree, Origin};
 use super::host::{Context, Host, Level};
 use super::overrides::Overrides;
-use super::value::Value;
+use super::value::{Object, Value};
 use super::var::Var;
 
 /// Variables by name.
@@ -256,6 +256,29 @@ impl Store {
                 filters.remove(name);
             }
         }
+    }
+
+    /// Changes, in place where possible, an object that only the engine keeps in a variable; made if there is none.
+    pub fn with_object<T: Object + Clone + Default, R>(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> R {
+        let mut state = self.state();
+        let var = state.make_mut(name);
+        if let Some(Value::Object(object)) = &mut var.content
+            && let Some(unique) = Rc::get_mut(object)
+            && let Some(own) = unique.as_any_mut().downcast_mut::<T>()
+        {
+            return change(own);
+        }
+        let mut own = match &var.content {
+            Some(Value::Object(object)) => object.as_any().downcast_ref::<T>().cloned().unwrap_or_default(),
+            _ => T::default(),
+        };
+        let result = change(&mut own);
+        var.content = Some(Value::Object(Rc::new(own)));
+        result
     }
 
     /// Reads and changes a variable that only the engine uses. Expanded values stay valid, since none can refer to it.

@@ -14,6 +14,8 @@ pub trait Object: Any {
     fn truth(&self) -> bool;
     /// Itself, for the Python side to find its own type again.
     fn as_any(&self) -> &dyn Any;
+    /// The same, to change it while nobody else holds it.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
 }
 
 /// The value of a variable or a flag.

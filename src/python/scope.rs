@@ -1,1 +1,168 @@
-//! Functions that metadata defines.
+//! The Python side of a run: functions that metadata defines, and whoever evaluates them.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::interpreter::{Event, Handler, Interpreter, ModuleFunction};
+use crate::data::{Code, CodeScan, DataError, Host, Level, Store, Value};
+
+/// Takes the messages of a run that has no interpreter.
+pub trait Sink {
+    /// A message.
+    fn message(&self, level: Level, text: &str);
+}
+
+/// A function that metadata defined with `def` or as anonymous Python.
+struct Definition {
+    code: Rc<str>,
+    file: Rc<str>,
+    before: u32,
+}
+
+/// What metadata's Python code sees and does.
+///
+/// Definitions are handed to the interpreter only when Python code is about to run, so that metadata whose expressions the native
+/// evaluator knows needs no interpreter at all.
+pub struct Python {
+    interpreter: OnceCell<Box<dyn Interpreter>>,
+    sink: Rc<dyn Sink>,
+    definitions: RefCell<FxHashMap<Rc<str>, Definition>>,
+    /// Definitions the interpreter hasn't seen, in order.
+    pending: RefCell<Vec<Rc<str>>>,
+    functions: RefCell<Rc<FxHashMap<Rc<str>, ModuleFunction>>>,
+    said: RefCell<FxHashSet<String>>,
+    flushing: Cell<bool>,
+}
+
+impl Python {
+    /// A run without an interpreter, for now.
+    pub fn new(sink: Rc<dyn Sink>) -> Rc<Self> {
+        Rc::new(Python {
+            interpreter: OnceCell::new(),
+            sink,
+            definitions: RefCell::default(),
+            pending: RefCell::default(),
+            functions: RefCell::default(),
+            said: RefCell::default(),
+            flushing: Cell::new(false),
+        })
+    }
+
+    /// Gives the run its interpreter. Once; a second one is ignored.
+    pub fn set_interpreter(&self, interpreter: Box<dyn Interpreter>) {
+        let _ = self.interpreter.set(interpreter);
+    }
+
+    /// True if Python code can run.
+    pub fn available(&self) -> bool {
+        self.interpreter.get().is_some()
+    }
+
+    /// The interpreter, with all definitions made known to it.
+    fn interpreter(&self, what: &str) -> Result<&dyn Interpreter, DataError> {
+        let interpreter = self.interpreter.get().ok_or_else(|| DataError::NeedsPython(what.to_owned()))?;
+        self.flush(&**interpreter)?;
+        Ok(&**interpreter)
+    }
+
+    fn flush(&self, interpreter: &dyn Interpreter) -> Result<(), DataError> {
+        if self.flushing.replace(true) {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut *self.pending.borrow_mut());
+        let result = pending.iter().try_for_each(|name| {
+            let (code, file, before) = match self.definitions.borrow().get(name) {
+                Some(definition) => (definition.code.clone(), definition.file.clone(), definition.before),
+                None => return Ok(()),
+            };
+            interpreter.define(name, &code, &file, before)
+        });
+        self.flushing.set(false);
+        result
+    }
+
+    /// Notes a function that metadata defines. `before` is the line in front of its first one.
+    pub fn define(&self, name: &Rc<str>, code: &str, file: &Rc<str>, before: u32) -> Result<(), DataError> {
+        let known = |old: &Definition| *old.code == *code && old.file == *file && old.before == before;
+        if self.definitions.borrow().get(name).is_some_and(known) {
+            return Ok(());
+        }
+        let definition = Definition { code: code.into(), file: file.clone(), before };
+        self.definitions.borrow_mut().insert(name.clone(), definition);
+        self.pending.borrow_mut().push(name.clone());
+        // A mistake in it is to be reported where it is defined.
+        if let Some(interpreter) = self.interpreter.get() {
+            self.flush(&**interpreter)?;
+        }
+        Ok(())
+    }
+
+    /// The source of a function that metadata defined.
+    pub fn definition(&self, name: &str) -> Option<Rc<str>> {
+        self.definitions.borrow().get(name).map(|definition| definition.code.clone())
+    }
+
+    /// Calls functions with `d`, as one piece of code.
+    pub fn call(&self, store: &Store, functions: &[String]) -> Result<(), DataError> {
+        if functions.is_empty() {
+            return Ok(());
+        }
+        self.interpreter("an anonymous Python function")?.call(store, functions)
+    }
+
+    /// Runs a handler.
+    pub fn handle(&self, handler: &Handler, event: &Event, store: &Store) -> Result<(), DataError> {
+        self.interpreter("an event handler")?.handle(handler, event, store)
+    }
+
+    /// Carries out `addpylib`.
+    pub fn add_library(&self, modules: &[String], dir: &str, namespace: &str) -> Result<(), DataError> {
+        let found = self.interpreter("addpylib")?.add_library(modules, dir, namespace)?;
+        let mut functions = self.functions.borrow_mut();
+        let functions = Rc::make_mut(&mut functions);
+        for function in found {
+            functions.insert(function.name.clone(), function);
+        }
+        Ok(())
+    }
+
+    /// The functions of the modules that `addpylib` brought.
+    pub fn module_functions(&self) -> Rc<FxHashMap<Rc<str>, ModuleFunction>> {
+        self.functions.borrow().clone()
+    }
+}
+
+impl Host for Python {
+    fn log(&self, level: Level, message: &str) {
+        match self.interpreter.get() {
+            Some(interpreter) => interpreter.log(level, message, false),
+            None => self.sink.message(level, message),
+        }
+    }
+
+    fn log_once(&self, level: Level, message: &str) {
+        if let Some(interpreter) = self.interpreter.get() {
+            interpreter.log(level, message, true);
+        } else if self.said.borrow_mut().insert(message.to_owned()) {
+            self.sink.message(level, message);
+        }
+    }
+
+    fn evaluate(&self, store: &Store, variable: Option<&str>, code: &Code) -> Result<Rc<str>, DataError> {
+        self.interpreter("an inline expression")?.evaluate(store, variable, &code.text)
+    }
+
+    fn scan(&self, _store: &Store, _variable: Option<&str>, _code: &str) -> Result<CodeScan, DataError> {
+        Ok(CodeScan::default())
+    }
+
+    fn filter(&self, _store: &Store, value: &str, filter: &Value) -> Result<String, DataError> {
+        self.interpreter("a variable filter")?.filter(value, filter)
+    }
+
+    fn caller(&self) -> Option<(Rc<str>, u32, Rc<str>)> {
+        self.interpreter.get()?.caller()
+    }
+}

@@ -1,0 +1,16 @@
+//! Floor 4: statements to finished recipes. Files, includes, classes, layers, variants and the parse cache.
+
+mod depends;
+mod evaluate;
+mod events;
+mod finalise;
+mod fragments;
+mod inherit;
+mod run;
+mod tasks;
+
+pub use depends::{FileDepends, Stamp, recorded};
+pub use evaluate::{Mode, handle};
+pub use finalise::{StoredTable, finalise, virtual_name};
+pub use run::{Run, dirname, io_error, join, stamp_of};
+pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task};
