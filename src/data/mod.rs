@@ -19,6 +19,6 @@ pub use history::{Event, History, Include, IncludeTree, Origin};
 pub use host::{Code, CodeScan, Context, Host, Level};
 pub use read::Read;
 pub use store::{Store, WeakStore, renamed_variables};
-pub use value::{Object, Text, Value, repr_str};
+pub use value::{Nested, Object, Text, Value, repr_str};
 pub use var::{Op, OpKind, Var};
 pub use write::{Assignment, rename_message};

@@ -149,3 +149,25 @@ impl From<String> for Value {
         Value::str(text)
     }
 }
+
+/// A store kept in a variable of another, as BB_ORIGENV is.
+#[derive(Clone)]
+pub struct Nested(pub super::Store);
+
+impl Object for Nested {
+    fn text(&self) -> String {
+        "<bb.data_smart.DataSmart object>".into()
+    }
+
+    fn truth(&self) -> bool {
+        self.0.keys().is_ok_and(|keys| !keys.is_empty())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}

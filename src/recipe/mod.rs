@@ -1,5 +1,6 @@
 //! Floor 4: statements to finished recipes. Files, includes, classes, layers, variants and the parse cache.
 
+mod config;
 mod depends;
 mod evaluate;
 mod events;
@@ -9,6 +10,7 @@ mod inherit;
 mod run;
 mod tasks;
 
+pub use config::{Configuration, Request, find_config, read_configuration};
 pub use depends::{FileDepends, Stamp, recorded};
 pub use evaluate::{Mode, handle};
 pub use finalise::{StoredTable, finalise, virtual_name};
