@@ -1,6 +1,7 @@
 //! Which recipe provides what: versions, preferences, priorities, appends.
 
 pub mod record;
+pub mod versions;
 mod virtual_file;
 
 pub use record::RecipeRecord;

@@ -1,3 +1,5 @@
 //! From text to statements, and the scanners for shell and Python code.
 
+pub mod diagnostic;
 pub mod pattern;
+pub mod repr;
