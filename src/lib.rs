@@ -2,7 +2,12 @@
 //!
 //! The folders are the floors of the house, and each imports only those above it in this list.
 
-pub mod data;
 pub mod lang;
+
+pub mod data;
+
 pub mod python;
+
 pub mod recipe;
+
+pub mod catalog;

@@ -1,6 +1,9 @@
 //! Floor 1: from text to statements, the syntax of expansions, and the scanners for shell and Python code.
 
+pub mod diagnostic;
 pub mod expr;
 pub mod lines;
+pub mod pattern;
+pub mod repr;
 pub mod statement;
 pub mod text;

@@ -1,0 +1,8 @@
+//! Which recipe provides what: versions, preferences, priorities, appends.
+
+pub mod record;
+pub mod versions;
+mod virtual_file;
+
+pub use record::RecipeRecord;
+pub use virtual_file::VirtualFile;
