@@ -1,5 +1,6 @@
 //! Which recipe provides what: versions, preferences, priorities, appends.
 
+pub mod extract;
 pub mod record;
 pub mod versions;
 mod virtual_file;

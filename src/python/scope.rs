@@ -28,7 +28,9 @@ struct Definition {
 pub struct Python {
     interpreter: OnceCell<Box<dyn Interpreter>>,
     sink: Rc<dyn Sink>,
-    definitions: RefCell<FxHashMap<Rc<str>, Definition>>,
+    definitions: RefCell<FxHashMap<Rc<str>, Rc<Definition>>>,
+    /// The definitions of the configuration, which every recipe starts with.
+    base: RefCell<FxHashMap<Rc<str>, Rc<Definition>>>,
     /// Definitions the interpreter hasn't seen, in order.
     pending: RefCell<Vec<Rc<str>>>,
     functions: RefCell<Rc<FxHashMap<Rc<str>, ModuleFunction>>>,
@@ -43,6 +45,7 @@ impl Python {
             interpreter: OnceCell::new(),
             sink,
             definitions: RefCell::default(),
+            base: RefCell::default(),
             pending: RefCell::default(),
             functions: RefCell::default(),
             said: RefCell::default(),
@@ -85,18 +88,37 @@ impl Python {
 
     /// Notes a function that metadata defines. `before` is the line in front of its first one.
     pub fn define(&self, name: &Rc<str>, code: &str, file: &Rc<str>, before: u32) -> Result<(), DataError> {
-        let known = |old: &Definition| *old.code == *code && old.file == *file && old.before == before;
+        let known = |old: &Rc<Definition>| *old.code == *code && old.file == *file && old.before == before;
         if self.definitions.borrow().get(name).is_some_and(known) {
             return Ok(());
         }
         let definition = Definition { code: code.into(), file: file.clone(), before };
-        self.definitions.borrow_mut().insert(name.clone(), definition);
+        self.definitions.borrow_mut().insert(name.clone(), Rc::new(definition));
         self.pending.borrow_mut().push(name.clone());
         // A mistake in it is to be reported where it is defined.
         if let Some(interpreter) = self.interpreter.get() {
             self.flush(&**interpreter)?;
         }
         Ok(())
+    }
+
+    /// Remembers the functions defined so far as those that every recipe starts with.
+    pub fn save(&self) -> Result<(), DataError> {
+        *self.base.borrow_mut() = self.definitions.borrow().clone();
+        if let Some(interpreter) = self.interpreter.get() {
+            self.flush(&**interpreter)?;
+            interpreter.save_context();
+        }
+        Ok(())
+    }
+
+    /// Forgets what was defined since [`Python::save`].
+    pub fn restore(&self) {
+        self.definitions.borrow_mut().clone_from(&self.base.borrow());
+        self.pending.borrow_mut().clear();
+        if let Some(interpreter) = self.interpreter.get() {
+            interpreter.restore_context();
+        }
     }
 
     /// The source of a function that metadata defined.

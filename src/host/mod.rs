@@ -1,0 +1,16 @@
+//! Processes that read metadata, and talking to them.
+//!
+//! The program itself owns the terminal and the caches. What evaluates metadata is a *host*: `python3` with the engine loaded, or the
+//! program once more where no Python is needed. The host reads the configuration and then only forks; each *parse worker* forked from
+//! it reads recipes and answers with records. All of them are single-threaded.
+
+mod channel;
+mod client;
+mod dump;
+mod protocol;
+mod serve;
+
+pub use channel::Channel;
+pub use client::{Client, HostError, Kind, SOCKETS, ask, find_python_side};
+pub use protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
+pub use serve::{Fork, fork_plain, python, send_message, serve};
