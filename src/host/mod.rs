@@ -4,12 +4,14 @@
 //! program once more where no Python is needed. The host reads the configuration and then only forks; each *parse worker* forked from
 //! it reads recipes and answers with records. All of them are single-threaded.
 
+mod cache;
 mod channel;
 mod client;
 mod dump;
 mod protocol;
 mod serve;
 
+pub use cache::{Hash, ParseCache, fingerprint};
 pub use channel::Channel;
 pub use client::{Client, HostError, Kind, SOCKETS, ask, find_python_side};
 pub use protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
