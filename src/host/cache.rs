@@ -164,7 +164,9 @@ impl ParseCache {
 
     /// The files that a cached recipe depends on, for a new cache that keeps it.
     pub fn depends(&self, recipe: &RecipeFile) -> Vec<FileDepend> {
-        let Some(at) = self.by_recipe.get(&(recipe.mc.clone(), recipe.path.clone())) else { return Vec::new() };
+        let Some(at) = self.by_recipe.get(&(recipe.mc.clone(), recipe.path.clone())) else {
+            return Vec::new();
+        };
         self.content.entries[*at].depends.iter().map(|file| self.depend(*file)).collect()
     }
 
@@ -190,7 +192,11 @@ struct Table {
 impl Table {
     fn new(old: &[File]) -> Self {
         let hash = |file: &File| Some(((file.path.clone(), file.fingerprint?), file.content?));
-        Table { files: Vec::new(), places: FxHashMap::default(), hashes: old.iter().filter_map(hash).collect() }
+        Table {
+            files: Vec::new(),
+            places: FxHashMap::default(),
+            hashes: old.iter().filter_map(hash).collect(),
+        }
     }
 
     fn add(&mut self, depend: &FileDepend) -> u32 {
@@ -201,9 +207,7 @@ impl Table {
         let content = depend.fingerprint.and_then(|stamp| {
             let known = self.hashes.get(&(depend.path.clone(), stamp)).copied();
             // A file that changed since it was read has no hash: it will count as changed next time.
-            known.or_else(|| {
-                content_hash(&depend.path).filter(|_| fingerprint(&depend.path) == Some(stamp))
-            })
+            known.or_else(|| content_hash(&depend.path).filter(|_| fingerprint(&depend.path) == Some(stamp)))
         });
         let place = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(File { path: depend.path.clone(), fingerprint: depend.fingerprint, content });

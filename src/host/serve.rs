@@ -6,6 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
+use sha2::{Digest, Sha256};
 
 use super::channel::Channel;
 use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
@@ -105,7 +106,7 @@ impl Service {
                 let records = configuration
                     .stores
                     .iter()
-                    .map(|(mc, store)| config_record(mc, store))
+                    .map(|(mc, store)| config_record(mc, store, &self.run.python))
                     .collect::<Result<Vec<_>, _>>()?;
                 self.run.python.save()?;
                 self.configuration = Some(configuration);
@@ -246,7 +247,7 @@ const WANTED_PREFIXES: [&str; 8] = [
     "REQUIRED_",
 ];
 
-fn config_record(mc: &str, store: &Store) -> Result<ConfigRecord, DataError> {
+fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecord, DataError> {
     // Names may hold references here as in recipes.
     let expanded = store.copy();
     expanded.expand_keys()?;
@@ -269,7 +270,39 @@ fn config_record(mc: &str, store: &Store) -> Result<ConfigRecord, DataError> {
             }),
         })
         .collect();
-    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash: String::new() })
+    let hash = configuration_hash(&expanded, python)?;
+    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash })
+}
+
+/// A hash of everything that a recipe inherits from its configuration: as long as it stays the same, so do the recipes.
+fn configuration_hash(store: &Store, python: &Python) -> Result<String, DataError> {
+    let ignored: FxHashSet<String> = store.get_words("BB_HASHCONFIG_IGNORE_VARS")?.into_iter().collect();
+    let mut names = store.keys()?;
+    names.sort();
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    for name in names {
+        // Files are compared by themselves, and the original environment only matters where metadata asks for it.
+        if ignored.contains(&*name) || matches!(&*name, "__depends" | "__base_depends" | "BB_ORIGENV") {
+            continue;
+        }
+        add(&name);
+        for (flag, value) in store.get_flags_internal(&name).unwrap_or_default() {
+            add(&flag);
+            add(&value.repr());
+        }
+    }
+    let functions = python.module_functions();
+    let mut functions: Vec<_> = functions.iter().collect();
+    functions.sort_by(|a, b| a.0.cmp(b.0));
+    for (name, function) in functions {
+        add(name);
+        add(&function.source);
+    }
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// A Python side whose messages go to the program.
