@@ -8,12 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-use super::channel::Channel;
+use super::channel::{Channel, SOCKETS};
 use super::protocol::{Answer, Failure, Message, Question};
 use crate::lang::diagnostic::Severity;
-
-/// Name of the environment variable that tells a host its sockets.
-pub const SOCKETS: &str = "RBAKE_HOST_SOCKETS";
 
 /// What kind of host to start.
 #[derive(Clone, Debug, PartialEq, Eq)]

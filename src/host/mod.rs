@@ -12,7 +12,7 @@ mod protocol;
 mod serve;
 
 pub use cache::{Hash, ParseCache, fingerprint};
-pub use channel::Channel;
-pub use client::{Client, HostError, Kind, SOCKETS, ask, find_python_side};
+pub use channel::{Channel, SOCKETS};
+pub use client::{Client, HostError, Kind, ask, find_python_side};
 pub use protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
 pub use serve::{Fork, fork_plain, python, send_message, serve};

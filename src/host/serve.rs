@@ -302,7 +302,7 @@ fn configuration_hash(store: &Store, python: &Python) -> Result<String, DataErro
         add(name);
         add(&function.source);
     }
-    Ok(format!("{:x}", hash.finalize()))
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A Python side whose messages go to the program.

@@ -39,6 +39,8 @@ pub struct ModuleFunction {
     pub vardeps: Vec<Rc<str>>,
     /// Names given to `bb.parse.vardepsexclude`.
     pub vardepsexclude: Vec<Rc<str>>,
+    /// The public callables of its module, by which calls among them are recognised.
+    pub siblings: Rc<[Rc<str>]>,
     /// It has a `visitorcode` hook: a call to it is judged by that.
     pub has_visitor: bool,
 }

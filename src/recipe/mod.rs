@@ -1,5 +1,6 @@
 //! Floor 4: statements to finished recipes. Files, includes, classes, layers, variants and the parse cache.
 
+pub mod basehash;
 mod config;
 mod depends;
 mod evaluate;
