@@ -1,1 +1,4 @@
 //! From text to statements, and the scanners for shell and Python code.
+
+pub mod expr;
+pub mod python;
