@@ -85,6 +85,16 @@ impl ParseCache {
         self.content.needs_python
     }
 
+    /// How many recipe files it holds.
+    pub fn len(&self) -> usize {
+        self.content.entries.len()
+    }
+
+    /// True if it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.content.entries.is_empty()
+    }
+
     /// The configuration, if none of its files changed.
     pub fn configuration(&mut self) -> Option<&[ConfigRecord]> {
         if self.content.configuration.is_empty() {

@@ -8,11 +8,13 @@ mod cache;
 mod channel;
 mod client;
 mod dump;
+mod project;
 mod protocol;
 mod serve;
 
 pub use cache::{Hash, ParseCache, fingerprint};
 pub use channel::{Channel, SOCKETS};
 pub use client::{Client, HostError, Kind, ask, find_python_side};
+pub use project::{Listener, Parsed, Project, Settings, Wanted};
 pub use protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
 pub use serve::{Fork, fork_plain, python, send_message, serve};

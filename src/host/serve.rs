@@ -286,7 +286,9 @@ fn configuration_hash(store: &Store, python: &Python) -> Result<String, DataErro
     };
     for name in names {
         // Files are compared by themselves, and the original environment only matters where metadata asks for it.
-        if ignored.contains(&*name) || matches!(&*name, "__depends" | "__base_depends" | "BB_ORIGENV") {
+        if ignored.contains(&*name)
+            || matches!(&*name, "__depends" | "__base_depends" | "BB_ORIGENV" | "BB_CMDLINE")
+        {
             continue;
         }
         add(&name);

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest, Sha256};
 
-use crate::data::{CodeScan, DataError, Host, Level, Origin, Parsed, Store, Text, Value};
+use crate::data::{CodeScan, DataError, Level, Origin, Parsed, Store, Text, Value};
 
 /// What finds references in code. Answers are remembered by text.
 pub trait Scanners {
