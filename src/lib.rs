@@ -11,3 +11,5 @@ pub mod python;
 pub mod recipe;
 
 pub mod catalog;
+
+pub mod host;

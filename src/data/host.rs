@@ -10,18 +10,7 @@ use super::error::DataError;
 use super::store::Store;
 use super::value::Value;
 
-/// How important a message is, as in BitBake's loggers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Details for people who look for a mistake in metadata.
-    Debug,
-    /// A message for everybody.
-    Note,
-    /// Something is probably wrong.
-    Warning,
-    /// Something is wrong; the run ends with status 1.
-    Error,
-}
+pub use crate::lang::diagnostic::Severity as Level;
 
 /// The code of one inline expression, with what was found out about it.
 pub struct Code {

@@ -2,6 +2,7 @@
 //!
 //! A [`Store`] is what recipes call `d` (BitBake manual, chapter "Syntax and Operators").
 
+mod emit;
 mod error;
 mod expand;
 mod history;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How grave a message is, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Severity {
     /// For whoever debugs the engine; shown with `-D`.
     Debug,

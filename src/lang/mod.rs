@@ -4,6 +4,7 @@ pub mod diagnostic;
 pub mod expr;
 pub mod lines;
 pub mod pattern;
+pub mod python;
 pub mod repr;
 pub mod statement;
 pub mod text;

@@ -39,6 +39,8 @@ pub struct ModuleFunction {
     pub vardeps: Vec<Rc<str>>,
     /// Names given to `bb.parse.vardepsexclude`.
     pub vardepsexclude: Vec<Rc<str>>,
+    /// The public callables of its module, by which calls among them are recognised.
+    pub siblings: Rc<[Rc<str>]>,
     /// It has a `visitorcode` hook: a call to it is judged by that.
     pub has_visitor: bool,
 }
@@ -81,6 +83,12 @@ pub trait Interpreter {
 
     /// Asks the `visitorcode` hook of a module function about a call in `code`, given as the text of that call.
     fn visit(&self, function: &str, call: &str) -> Result<Option<Visit>, DataError>;
+
+    /// Remembers the global context as it is: the one that every recipe starts with.
+    fn save_context(&self) {}
+
+    /// Puts the global context back to what [`Interpreter::save_context`] saw, so that no recipe sees another's functions.
+    fn restore_context(&self) {}
 
     /// True if `name` is in the global context.
     fn knows(&self, name: &str) -> bool;

@@ -1,6 +1,6 @@
 //! One run of reading metadata: caches of files and statements, the event handlers, the Python side.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -24,7 +24,21 @@ pub struct Run {
     stamps: RefCell<FxHashMap<Rc<str>, Option<Stamp>>>,
     pub(super) handlers: RefCell<Vec<Handler>>,
     cwd: OnceCell<String>,
+    /// How many files are being read, one inside the other.
+    depth: Rc<Cell<usize>>,
     signatures: OnceCell<Box<SignatureHook>>,
+}
+
+/// More files inside each other than this are taken for a loop. No real layer comes near.
+const MAX_FILES: usize = 100;
+
+/// See [`Run::enter_file`].
+pub(super) struct Depth(Rc<Cell<usize>>);
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// Works out a finished recipe's hashes: file name with variant, and the store.
@@ -41,6 +55,7 @@ impl Run {
             stamps: RefCell::default(),
             handlers: RefCell::default(),
             cwd: OnceCell::new(),
+            depth: Rc::default(),
             signatures: OnceCell::new(),
         })
     }
@@ -57,6 +72,15 @@ impl Run {
 
     pub(super) fn sign(&self, file: &str, store: &Store) -> Result<(), DataError> {
         self.signatures.get().map_or(Ok(()), |hook| hook(file, store))
+    }
+
+    /// Counts a file that is being read for as long as the result lives; None if too many are, one inside the other.
+    pub(super) fn enter_file(&self) -> Option<Depth> {
+        if self.depth.get() >= MAX_FILES {
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        Some(Depth(self.depth.clone()))
     }
 
     /// The working directory at the first question.
