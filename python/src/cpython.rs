@@ -83,6 +83,7 @@ pub struct CPython {
     definitions: RefCell<HashMap<Rc<str>, Definition>>,
     calls: RefCell<HashMap<String, Py<PyAny>>>,
     handlers: RefCell<HashMap<HandlerKey, Py<PyAny>>>,
+    saved: RefCell<Option<Py<PyDict>>>,
 }
 
 fn code_name(variable: Option<&str>) -> String {
@@ -283,17 +284,21 @@ fn logger<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("logging")?.call_method1("getLogger", (name,))
 }
 
-fn function_of(item: &Bound<'_, PyAny>) -> PyResult<ModuleFunction> {
+/// The functions of one module, as `bb.codeparser._add_library` describes them.
+fn functions_of(item: &Bound<'_, PyAny>) -> PyResult<Vec<ModuleFunction>> {
     type Fields = (String, String, Vec<String>, Vec<String>, bool);
-    let (name, source, vardeps, vardepsexclude, has_visitor): Fields = item.extract()?;
+    let (siblings, functions): (Vec<String>, Vec<Fields>) = item.extract()?;
+    let siblings: Rc<[Rc<str>]> = siblings.into_iter().map(Rc::from).collect();
     let shared = |names: Vec<String>| names.into_iter().map(Rc::from).collect();
-    Ok(ModuleFunction {
+    let function = |(name, source, vardeps, vardepsexclude, has_visitor): Fields| ModuleFunction {
         name: name.into(),
         source: source.into(),
         vardeps: shared(vardeps),
         vardepsexclude: shared(vardepsexclude),
+        siblings: siblings.clone(),
         has_visitor,
-    })
+    };
+    Ok(functions.into_iter().map(function).collect())
 }
 
 impl Interpreter for CPython {
@@ -342,7 +347,11 @@ impl Interpreter for CPython {
             let found = || -> PyResult<Vec<ModuleFunction>> {
                 let list =
                     py.import("bb.codeparser")?.call_method1("_add_library", (modules, dir, namespace))?;
-                list.try_iter()?.map(|item| function_of(&item?)).collect()
+                let mut all = Vec::new();
+                for item in list.try_iter()? {
+                    all.extend(functions_of(&item?)?);
+                }
+                Ok(all)
             };
             found().or_fail(py)
         })
@@ -363,6 +372,26 @@ impl Interpreter for CPython {
         })
     }
 
+    fn save_context(&self) {
+        Python::attach(|py| {
+            let copy = context(py).and_then(|context| context.copy());
+            *self.saved.borrow_mut() = copy.ok().map(Bound::unbind);
+        });
+    }
+
+    fn restore_context(&self) {
+        Python::attach(|py| {
+            let Some(saved) = self.saved.borrow().as_ref().map(|saved| saved.clone_ref(py)) else { return };
+            let restore = || -> PyResult<()> {
+                let context = context(py)?;
+                context.clear();
+                context.update(saved.bind(py).as_mapping())
+            };
+            // Filling a dictionary with the keys of another can't fail.
+            drop(restore());
+        });
+    }
+
     fn knows(&self, name: &str) -> bool {
         Python::attach(|py| context(py).and_then(|context| context.contains(name)).unwrap_or(false))
     }
@@ -381,7 +410,9 @@ impl Interpreter for CPython {
         Python::attach(|py| {
             let method = match (level, once) {
                 (Level::Debug, _) => "debug",
+                (Level::Verbose, _) => "verbose",
                 (Level::Note, _) => "info",
+                (Level::Plain, _) => "plain",
                 (Level::Warning, false) => "warning",
                 (Level::Warning, true) => "warnonce",
                 (Level::Error, false) => "error",
