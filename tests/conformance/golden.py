@@ -11,6 +11,7 @@ the real BitBake needs a checkout (the package has no programs).
 
 import argparse
 import base64
+import glob
 import json
 import os
 import re
@@ -152,7 +153,7 @@ class Commands:
         # The folder of this Python comes second, so that `python3` is the one the tests run with.
         path = [self.bin, os.path.dirname(os.path.realpath(sys.executable)), "/usr/local/bin", "/usr/bin", "/bin"]
         result = {"HOME": str(home), "USER": "yocto", "LOGNAME": "yocto", "SHELL": "/bin/sh", "PATH": ":".join(path),
-                  "LC_ALL": LOCALE, "LOCPATH": str(self.locale), "TOPDIR": folder,
+                  "LC_ALL": LOCALE, "LOCPATH": str(self.locale), "TOPDIR": folder, "PWD": folder, "PYTHONUNBUFFERED": "1",
                   "BB_ENV_PASSTHROUGH_ADDITIONS": "TOPDIR EXTRA_BBFILES BB_SIGNATURE_HANDLER BBMULTICONFIG LOCPATH"}
         result.update({name: value.replace("@ROOT@", self.root) for name, value in extra.items()})
         return result
@@ -202,6 +203,79 @@ def broken(bin, tally):
             mangled = re.sub(r"[/.+\-@%&~]", "_", str(folder))
             output = output.replace(str(folder), "@DIR@").replace(mangled, "@DIR_MANGLED@")
             tally.check("broken: " + case["name"], case["expect"], {"rc": code, "messages": messages(output)})
+
+
+def normalise(text, commands):
+    """Console output as comparable lines: paths, process numbers, hashes and addresses replaced, noise dropped."""
+    text = text.replace(os.path.dirname(commands.bin), "@BITBAKE@").replace(commands.root, "@ROOT@")
+    text = ENGINE_FRAMES.sub("", text)
+    # The order of the choices is that of a directory listing.
+    text = re.sub(r"\(choose from (.*)\)", lambda m: "(choose from %s)" % ", ".join(sorted(m[1].split(", "))), text)
+    text = re.sub(r"(\.do_\w+)\.\d+\b", r"\1.@PID@", text)
+    text = re.sub(r"\b[0-9a-f]{64}\b", "@HASH@", text)
+    lines = []
+    for line in text.split("\n"):
+        line = PROGRESS.sub("", line)
+        # "Unable to parse" names the engine's own source when a configuration file is at fault.
+        if line != "done." and not NOISE.match(line) and not line.startswith("ERROR: Unable to parse @BITBAKE@/lib/"):
+            # Columns are as wide as the paths in them.
+            lines.append(re.sub(r" {2,}", "  ", line.rstrip()) if "@ROOT@" in line[8:] else line.rstrip())
+    return lines
+
+
+def edit(folder, change, pristine):
+    """Apply one change of a step to the copy of the layers."""
+    path = folder / change["file"]
+    if "remove" in change:
+        path.unlink()
+    elif "text" in change:
+        path.write_text(change["text"])
+    elif "append" in change:
+        path.write_text(path.read_text() + change["append"])
+    elif "restore" in change:
+        path.write_text(pristine[change["file"]])
+    else:
+        old, new = change["replace"]
+        text = path.read_text()
+        if old not in text:
+            raise ValueError("%s holds no %r" % (path, old))
+        path.write_text(text.replace(old, new.replace("@ROOT@", str(folder.parent))))
+
+
+def commands(bin, tally):
+    with tempfile.TemporaryDirectory(prefix="golden-") as root:
+        root = os.path.realpath(root)
+        runner = Commands(bin, root)
+        for sequence in load("commands")["sequences"]:
+            folder = Path(root) / sequence["layers"]
+            pristine = {}
+            for source in sorted((LAYERS / sequence["layers"]).rglob("*")):
+                if source.is_file():
+                    name = str(source.relative_to(LAYERS / sequence["layers"]))
+                    pristine[name] = source.read_text().replace("@ROOT@", root)
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_text(pristine[name])
+            build = folder / sequence["folder"]
+            build.mkdir(exist_ok=True)
+            for number, step in enumerate(sequence["steps"], 1):
+                for change in step.get("edits", []):
+                    edit(folder, change, pristine)
+                command = []
+                for word in step["command"]:
+                    word = word.replace("@ROOT@", root)
+                    command += glob.glob(word) if word.startswith("/") and "*" in word else [word]
+                code, output = runner.run(command, str(build), sequence["env"])
+                if step.get("prepare"):
+                    continue
+                got = {"rc": code, "output": normalise(output, runner)}
+                # Where the reference itself takes words in the order of a set, each order is right.
+                possible = [normalise("\n".join(text), runner) for text in [step["output"], *step.get("alternatives", [])]]
+                expected = {"rc": step["rc"], "output": got["output"] if got["output"] in possible else possible[0]}
+                name = "commands: %s %d: %s" % (sequence["name"], number, " ".join(step["command"]))
+                if step.get("unordered"):
+                    expected["output"].sort()
+                    got["output"].sort()
+                tally.check(name, expected, got)
 
 
 def main():
