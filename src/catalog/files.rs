@@ -170,18 +170,30 @@ impl RecipeFiles {
             };
             found.extend(paths.into_iter().filter(|path| seen.insert(path.clone())));
         }
-        for path in found {
-            if masks.iter().any(|mask| mask.is_match(&path)) {
-                files.masked += 1;
-            } else if path.ends_with(".bb") {
-                files.recipes.push(path);
-            } else if path.ends_with(".bbappend") {
-                files.add_append(path);
-            }
-        }
-        files.find_overlayed();
+        let before = found.len();
+        found.retain(|path| !masks.iter().any(|mask| mask.is_match(path)));
+        files.masked = before - found.len();
+        files.take(found);
         files.searched = tree.listed();
         files
+    }
+
+    /// The recipes and appends among `paths`, in their order, which is that of rising priority.
+    pub fn from_paths(paths: impl IntoIterator<Item = String>) -> RecipeFiles {
+        let mut files = RecipeFiles::default();
+        files.take(paths);
+        files
+    }
+
+    fn take(&mut self, paths: impl IntoIterator<Item = String>) {
+        for path in paths {
+            if path.ends_with(".bb") {
+                self.recipes.push(path);
+            } else if path.ends_with(".bbappend") {
+                self.add_append(path);
+            }
+        }
+        self.find_overlayed();
     }
 
     fn add_append(&mut self, path: String) {
@@ -274,7 +286,7 @@ impl RecipeFiles {
             .chain(unmatched)
             .filter(|path| !matched.contains(path) && !claimed.iter().any(|layer| layer.matches(path)))
             .collect();
-        for layer in layers.iter() {
+        for layer in layers.by_pattern() {
             let ignored = || {
                 prefs.get_var(&format!("BBFILE_PATTERN_IGNORE_EMPTY_{}", layer.name)).as_deref() == Some("1")
             };

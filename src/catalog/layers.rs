@@ -107,9 +107,14 @@ impl Layers {
         self.layers.iter()
     }
 
+    /// The layers in the order in which their patterns are tried.
+    pub fn by_pattern(&self) -> impl Iterator<Item = &Layer> {
+        self.by_pattern.iter().map(|place| &self.layers[*place])
+    }
+
     /// The layer a file (or a pattern of files) belongs to.
     pub fn layer_of(&self, path: &str) -> Option<&Layer> {
-        self.by_pattern.iter().map(|place| &self.layers[*place]).find(|layer| layer.matches(path))
+        self.by_pattern().find(|layer| layer.matches(path))
     }
 
     /// The priority of the layer a file belongs to, 0 without one.
