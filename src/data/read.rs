@@ -182,7 +182,7 @@ impl Store {
             let winner = self.need_overrides()?.winner(&var.overrides);
             if let Some(winner) = winner {
                 let (raw, parsed) = self.read_parsed(&winner)?;
-                value = raw;
+                value = raw.filter(|raw| *raw != Value::None);
                 // What was removed from the variant is removed again from the whole.
                 removes.extend(parsed.removes.iter().flatten().cloned());
             }

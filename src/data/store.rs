@@ -169,6 +169,21 @@ impl Store {
         self.state().top.keys().cloned().collect()
     }
 
+    /// Every name the store has an entry for, deleted ones included. No order.
+    pub fn all_names(&self) -> Vec<Rc<str>> {
+        let state = self.state();
+        let mut names: FxHashSet<&Rc<str>> = FxHashSet::default();
+        for map in state.maps() {
+            names.extend(map.keys());
+        }
+        names.into_iter().cloned().collect()
+    }
+
+    /// A number that tells this store from all others that exist.
+    pub fn address(&self) -> usize {
+        Rc::as_ptr(&self.0).cast::<()>() as usize
+    }
+
     /// Everything known of one variable.
     pub fn find(&self, name: &str) -> Option<Rc<Var>> {
         self.state().find(name).cloned()
