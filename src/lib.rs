@@ -13,3 +13,5 @@ pub mod recipe;
 pub mod catalog;
 
 pub mod host;
+
+pub mod cli;

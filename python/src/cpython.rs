@@ -44,9 +44,8 @@ static UTILS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 
 /// The global context of metadata: what its code can name.
 pub fn context(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let utils = UTILS.get_or_try_init(py, || -> PyResult<Py<PyDict>> {
-        Ok(py.import("bb.utils")?.dict().unbind())
-    })?;
+    let utils = UTILS
+        .get_or_try_init(py, || -> PyResult<Py<PyDict>> { Ok(py.import("bb.utils")?.dict().unbind()) })?;
     match utils.bind(py).get_item(intern!(py, "_context"))? {
         Some(context) => Ok(context.cast_into::<PyDict>()?),
         None => Ok(py.import("bb.utils")?.call_method0("get_context")?.cast_into::<PyDict>()?),
@@ -163,14 +162,7 @@ impl CPython {
         EVAL.get(py)?.call1((code, globals, locals))
     }
 
-    fn define_object(
-        &self,
-        py: Python<'_>,
-        name: &str,
-        code: &str,
-        file: &str,
-        before: u32,
-    ) -> PyResult<()> {
+    fn define_object(&self, py: Python<'_>, name: &str, code: &str, file: &str, before: u32) -> PyResult<()> {
         let context = context(py)?;
         let known = self.definitions.borrow().get(name).and_then(|known| {
             let same = *known.code == *code && *known.file == *file && known.before == before;
@@ -245,8 +237,7 @@ impl CPython {
                     .import("traceback")?
                     .call_method1("format_exception_only", (error.get_type(py), error.value(py)))?;
                 let lines: Vec<String> = lines.extract()?;
-                let message =
-                    format!("Unable to register event handler '{name}':\n{}", lines.concat());
+                let message = format!("Unable to register event handler '{name}':\n{}", lines.concat());
                 logger(py, "BitBake.Event")?.call_method1("error", ("%s", message))?;
                 None
             }
@@ -257,13 +248,7 @@ impl CPython {
         Ok(function)
     }
 
-    fn handle_object(
-        &self,
-        py: Python<'_>,
-        handler: &Handler,
-        event: &Event,
-        store: &Store,
-    ) -> PyResult<()> {
+    fn handle_object(&self, py: Python<'_>, handler: &Handler, event: &Event, store: &Store) -> PyResult<()> {
         let Some(function) = self.handler(py, handler)? else { return Ok(()) };
         let module = py.import("bb.event")?;
         let arguments = event.arguments.iter().map(|value| to_python(py, value));
@@ -410,7 +395,7 @@ impl Interpreter for CPython {
         Python::attach(|py| {
             let method = match (level, once) {
                 (Level::Debug, _) => "debug",
-                (Level::Verbose, _) => "verbose",
+                (Level::Verbose, _) => "verbnote",
                 (Level::Note, _) => "info",
                 (Level::Plain, _) => "plain",
                 (Level::Warning, false) => "warning",

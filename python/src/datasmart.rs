@@ -254,12 +254,7 @@ impl DataSmart {
     }
 
     #[pyo3(signature = (var, **loginfo))]
-    fn delVar(
-        &self,
-        py: Python<'_>,
-        var: PyBackedStr,
-        loginfo: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<()> {
+    fn delVar(&self, py: Python<'_>, var: PyBackedStr, loginfo: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let info = LogInfo::read(loginfo)?;
         self.store(py).del_var(&var, info.origin());
         Ok(())
@@ -460,8 +455,7 @@ impl DataSmart {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let value = from_python(s)?;
-        let parsed =
-            slf.get().store(py).expand_with_refs(&value, varname.as_deref()).or_raise(py)?;
+        let parsed = slf.get().store(py).expand_with_refs(&value, varname.as_deref()).or_raise(py)?;
         parse_to_python(py, slf, varname.as_deref(), &parsed)
     }
 
@@ -493,9 +487,7 @@ impl DataSmart {
     #[getter]
     fn overrides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self.store(py).known_overrides() {
-            Some(overrides) => {
-                Ok(PyList::new(py, overrides.list().iter().map(|name| &**name))?.into_any())
-            }
+            Some(overrides) => Ok(PyList::new(py, overrides.list().iter().map(|name| &**name))?.into_any()),
             None => Ok(py.None().into_bound(py)),
         }
     }
@@ -823,4 +815,3 @@ impl DataSmart {
         Ok(value.filter(|value| *value != Value::None))
     }
 }
-

@@ -6,6 +6,7 @@ mod datasmart;
 mod engine;
 mod error;
 mod gil;
+mod host;
 mod parse;
 mod value;
 
@@ -15,5 +16,6 @@ use pyo3::prelude::*;
 fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<datasmart::DataSmart>()?;
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
+    host::add(module)?;
     parse::add(module)
 }

@@ -96,7 +96,8 @@ pub fn stamp_to_python<'py>(py: Python<'py>, stamp: Option<&Stamp>) -> PyResult<
 
 /// What Python sets a variable to. Lists and tuples of simple values become the engine's own; what it has no form for stays as it is.
 pub fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Value> {
-    simple(object).map(|value| value.unwrap_or_else(|| Value::Object(Rc::new(PyObject(object.clone().unbind())))))
+    simple(object)
+        .map(|value| value.unwrap_or_else(|| Value::Object(Rc::new(PyObject(object.clone().unbind())))))
 }
 
 /// The engine's own form of a Python object, if it has one.

@@ -60,13 +60,13 @@ pub fn fork_plain() -> io::Result<bool> {
 ///
 /// # Errors
 /// The connection broke.
-pub fn serve(channels: Vec<Channel>, python: Rc<Python>, fork: &Fork<'_>) -> io::Result<()> {
+pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Result<()> {
     let mut channels = channels.into_iter();
     let Some(own) = channels.next() else { return Ok(()) };
     let own = Rc::new(own);
     CHANNEL.with(|channel| *channel.borrow_mut() = Some(own.clone()));
     let mut workers: Vec<Channel> = channels.collect();
-    let mut service = Service { run: Run::new(python), configuration: None };
+    let mut service = Service { run, configuration: None };
     let mut own = own;
     loop {
         let Some(question) = own.receive::<Question>()? else { return Ok(()) };
@@ -307,7 +307,7 @@ fn configuration_hash(store: &Store, python: &Python) -> Result<String, DataErro
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A Python side whose messages go to the program.
-pub fn python() -> Rc<Python> {
-    Python::new(Rc::new(ChannelSink))
+/// A run without interpreter whose messages go to the program.
+pub fn plain_run() -> Rc<Run> {
+    Run::new(Python::new(Rc::new(ChannelSink)))
 }

@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod expr;
+pub mod fnmatch;
 pub mod lines;
 pub mod pattern;
 pub mod python;

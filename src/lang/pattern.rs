@@ -361,11 +361,7 @@ impl<'a> Translator<'a> {
             self.out.push('^');
         }
         let mut first = true;
-        loop {
-            let low = match self.set_item(first)? {
-                Some(item) => item,
-                None => break,
-            };
+        while let Some(low) = self.set_item(first)? {
             first = false;
             if self.rest.next_if(|(_, c)| *c == '-').is_none() {
                 low.write(&mut self.out);
