@@ -3,4 +3,5 @@
 //! The folders are the floors of the house, and each imports only those above it in this list.
 
 pub mod catalog;
+pub mod cli;
 pub mod lang;
