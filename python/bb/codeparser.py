@@ -171,7 +171,7 @@ class _Source:
     @functools.cached_property
     def _lines(self):
         with open(self._file, encoding="utf-8") as f:
-            return f.read().splitlines(keepends=True)
+            return f.readlines()
 
     @functools.cached_property
     def _ends(self):
@@ -181,7 +181,8 @@ class _Source:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = min([node.lineno] + [decorator.lineno for decorator in node.decorator_list])
                 body = node.body[0]
-                ends[first] = (node.end_lineno, body.col_offset if body.lineno > node.lineno else None)
+                indent = self._lines[body.lineno - 1][:body.col_offset]
+                ends[first] = (node.end_lineno, None if indent.strip() else len(indent))
         return ends
 
     def of(self, function):

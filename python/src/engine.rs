@@ -9,11 +9,23 @@ use rbake::data::Level;
 use rbake::python::interpreter::Interpreter;
 use rbake::python::scope::{Python as Scope, Sink};
 use rbake::recipe::Run;
+use rbake::recipe::scanners::CodeScanners;
 
 use crate::cpython::CPython;
 use crate::gil::Gil;
+use crate::scan::ModuleCache;
 
-static RUN: OnceLock<Gil<Rc<Run>>> = OnceLock::new();
+/// What all stores of this process share.
+pub struct Engine {
+    /// The run they belong to.
+    pub run: Rc<Run>,
+    /// What scans code for references.
+    pub scanners: CodeScanners,
+    /// Functions of Python modules.
+    pub modules: ModuleCache,
+}
+
+static ENGINE: OnceLock<Gil<Rc<Engine>>> = OnceLock::new();
 
 /// Where messages would go if there were no interpreter; here there always is one.
 struct NoSink;
@@ -24,14 +36,21 @@ impl Sink for NoSink {
     }
 }
 
-/// The run that all stores of this process belong to.
-pub fn run(py: Python<'_>) -> PyResult<Rc<Run>> {
-    if RUN.get().is_none() {
+/// The engine of this process.
+pub fn engine(py: Python<'_>) -> PyResult<Rc<Engine>> {
+    if ENGINE.get().is_none() {
         let scope = Scope::new(Rc::new(NoSink));
         scope.set_interpreter(Box::new(CPython::default()));
+        let scanners = CodeScanners::new(scope.clone());
+        let engine = Engine { run: Run::new(scope), scanners, modules: ModuleCache::default() };
         // Nothing above lets another thread in, so the value can't be there already.
-        let _ = RUN.set(Gil::new(py, Run::new(scope)));
+        let _ = ENGINE.set(Gil::new(py, Rc::new(engine)));
     }
-    let run = RUN.get().ok_or_else(|| PyRuntimeError::new_err("the engine did not start"))?;
-    Ok(run.get(py).clone())
+    let engine = ENGINE.get().ok_or_else(|| PyRuntimeError::new_err("the engine did not start"))?;
+    Ok(engine.get(py).clone())
+}
+
+/// The run that all stores of this process belong to.
+pub fn run(py: Python<'_>) -> PyResult<Rc<Run>> {
+    Ok(engine(py)?.run.clone())
 }

@@ -8,6 +8,8 @@ mod error;
 mod gil;
 mod host;
 mod parse;
+mod scan;
+mod signatures;
 mod value;
 
 use pyo3::prelude::*;
@@ -17,5 +19,7 @@ fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<datasmart::DataSmart>()?;
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
     host::add(module)?;
-    parse::add(module)
+    parse::add(module)?;
+    scan::add(module)?;
+    signatures::add(module)
 }

@@ -27,10 +27,7 @@ fn handle<'py>(
     };
     let store = d.get().store(py);
     let found = recipe::handle(&*run(py)?, &file, store, mode).or_raise(py)?;
-    if let [(_, only)] = &found[..]
-        && only.same(store)
-        && !(file.ends_with(".bb") && mode == Mode::Top)
-    {
+    if mode != Mode::Top || file.ends_with(".conf") || file.ends_with(".bbclass") {
         return Ok(d.as_any().clone());
     }
     let variants = PyDict::new(py);
@@ -77,6 +74,40 @@ fn stamp(py: Python<'_>, file: PyBackedStr) -> PyResult<Bound<'_, PyAny>> {
     stamp_to_python(py, run(py)?.stamp(&file).as_ref())
 }
 
+/// A file's stamp as it is now, or 0. It is remembered.
+#[pyfunction]
+fn fresh_stamp(py: Python<'_>, file: PyBackedStr) -> PyResult<Bound<'_, PyAny>> {
+    stamp_to_python(py, run(py)?.fresh_stamp(&file).as_ref())
+}
+
+/// Reads files as `include` and `require` do. With a verb a missing file is an error.
+#[pyfunction]
+#[pyo3(signature = (d, parent, files, line, verb=None))]
+fn include(
+    py: Python<'_>,
+    d: &Bound<'_, DataSmart>,
+    parent: PyBackedStr,
+    files: PyBackedStr,
+    line: u32,
+    verb: Option<PyBackedStr>,
+) -> PyResult<()> {
+    run(py)?.include(d.get().store(py), &parent, &files, line, verb.as_deref()).or_raise(py)
+}
+
+/// The names of the variables that have a flag that counts as true.
+#[pyfunction]
+fn names_with_flag(py: Python<'_>, d: &Bound<'_, DataSmart>, flag: PyBackedStr) -> PyResult<Vec<String>> {
+    let store = d.get().store(py);
+    let mut names: Vec<String> = Vec::new();
+    for name in store.keys().or_raise(py)? {
+        if store.get_flag_raw(&name, &flag).or_raise(py)?.is_some_and(|value| value.truth()) {
+            names.push(name.to_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Forgets all stamps and statements.
 #[pyfunction]
 fn forget_files(py: Python<'_>) -> PyResult<()> {
@@ -110,6 +141,12 @@ fn expand_keys(py: Python<'_>, d: &Bound<'_, DataSmart>) -> PyResult<()> {
     d.get().store(py).expand_keys().or_raise(py)
 }
 
+/// Old names of variables, and the new name or a sentence about each.
+#[pyfunction]
+fn renamed_variables() -> Vec<(&'static str, &'static str)> {
+    rbake::data::renamed_variables().to_vec()
+}
+
 /// Adds the functions to the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(handle, module)?)?;
@@ -118,9 +155,13 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(mark_dependency, module)?)?;
     module.add_function(wrap_pyfunction!(check_dependency, module)?)?;
     module.add_function(wrap_pyfunction!(stamp, module)?)?;
+    module.add_function(wrap_pyfunction!(fresh_stamp, module)?)?;
+    module.add_function(wrap_pyfunction!(include, module)?)?;
+    module.add_function(wrap_pyfunction!(names_with_flag, module)?)?;
     module.add_function(wrap_pyfunction!(forget_files, module)?)?;
     module.add_function(wrap_pyfunction!(file_depends, module)?)?;
     module.add_function(wrap_pyfunction!(inherit, module)?)?;
     module.add_function(wrap_pyfunction!(expand_keys, module)?)?;
+    module.add_function(wrap_pyfunction!(renamed_variables, module)?)?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PySet, PyString, PyTuple};
-use rbake::data::{Nested, Object, Store, Text, Value};
+use rbake::data::{Nested, Object, Text, Value};
 use rbake::recipe::{FileDepends, Stamp, StoredTable};
 
 use crate::datasmart::{DataSmart, wrap};
@@ -38,13 +38,22 @@ impl Object for PyObject {
 pub fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::None => py.None().into_bound(py),
-        Value::Str(text) => PyString::new(py, text).into_any(),
+        Value::Str(text) => text_to_python(py, text).into_any(),
         Value::Int(number) => number.into_pyobject(py)?.into_any(),
         Value::Bool(truth) => PyBool::new(py, *truth).to_owned().into_any(),
         Value::List(items) => PyList::new(py, all_to_python(py, items)?)?.into_any(),
         Value::Tuple(items) => PyTuple::new(py, all_to_python(py, items)?)?.into_any(),
         Value::Object(object) => object_to_python(py, &**object)?,
     })
+}
+
+/// A text as Python's string: always the same object, since most values are read many times.
+fn text_to_python<'py>(py: Python<'py>, text: &Text) -> Bound<'py, PyString> {
+    let twin = text.twin().get_or_init(|| Box::new(PyString::new(py, text).unbind()));
+    match twin.downcast_ref::<Py<PyString>>() {
+        Some(string) => string.bind(py).clone(),
+        None => PyString::new(py, text),
+    }
 }
 
 fn all_to_python<'py>(py: Python<'py>, items: &[Value]) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -102,9 +111,15 @@ pub fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Value> {
 
 /// The engine's own form of a Python object, if it has one.
 fn simple(object: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
-    if let Ok(text) = object.cast::<PyString>() {
+    if let Ok(string) = object.cast::<PyString>() {
         // Text with lone surrogates (undecodable bytes of the environment) has no UTF-8 form.
-        return Ok(text.to_cow().ok().map(|text| Value::Str(Text::new(&*text))));
+        let Ok(text) = string.to_cow() else { return Ok(None) };
+        let text = Text::new(&*text);
+        if object.is_exact_instance_of::<PyString>() {
+            // A new text has no twin yet.
+            let _ = text.twin().set(Box::new(string.clone().unbind()));
+        }
+        return Ok(Some(Value::Str(text)));
     }
     if object.is_none() {
         return Ok(Some(Value::None));
@@ -131,9 +146,4 @@ fn simple(object: &Bound<'_, PyAny>) -> PyResult<Option<Value>> {
         return Ok(Some(Value::Object(Rc::new(Nested(d.get().store(object.py()).clone())))));
     }
     Ok(None)
-}
-
-/// The store of a Python object.
-pub fn store_of(object: &Bound<'_, PyAny>) -> PyResult<Store> {
-    Ok(object.cast::<DataSmart>()?.get().store(object.py()).clone())
 }

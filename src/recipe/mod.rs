@@ -10,6 +10,7 @@ mod fragments;
 mod inherit;
 mod read;
 mod run;
+pub mod scanners;
 mod tasks;
 
 pub use config::{Configuration, Request, find_config, read_configuration};

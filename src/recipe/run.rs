@@ -118,6 +118,13 @@ impl Run {
         stamp
     }
 
+    /// A file's stamp as it is now, remembered instead of the old one.
+    pub fn fresh_stamp(&self, file: &str) -> Option<Stamp> {
+        let stamp = stamp_of(file);
+        self.stamps.borrow_mut().insert(file.into(), stamp);
+        stamp
+    }
+
     /// Forgets what is known of files, for a process that lives on.
     pub fn forget_files(&self) {
         self.stamps.borrow_mut().clear();
