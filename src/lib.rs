@@ -3,3 +3,15 @@
 //! The folders are the floors of the house, and each imports only those above it in this list.
 
 pub mod lang;
+
+pub mod data;
+
+pub mod python;
+
+pub mod recipe;
+
+pub mod catalog;
+
+pub mod host;
+
+pub mod cli;

@@ -1,0 +1,313 @@
+//! A host's and a worker's main.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use rustc_hash::FxHashSet;
+use sha2::{Digest, Sha256};
+
+use super::channel::Channel;
+use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
+use crate::catalog::RecipeRecord;
+use crate::catalog::extract::{Source, extract};
+use crate::catalog::record::{FileDepend, Fingerprint};
+use crate::data::{DataError, Level, Store, Value};
+use crate::lang::diagnostic::Severity;
+use crate::python::scope::{Python, Sink};
+use crate::recipe::{
+    Configuration, RecipeFile, Run, read_configuration, read_recipe, recorded, virtual_name,
+};
+
+thread_local! {
+    /// The channel that messages of this process go to.
+    static CHANNEL: RefCell<Option<Rc<Channel>>> = const { RefCell::new(None) };
+}
+
+/// Sends a message to whoever asked this process something; dropped if nobody did.
+pub fn send_message(severity: Severity, text: &str) {
+    let channel = CHANNEL.with(|channel| channel.borrow().clone());
+    if let Some(channel) = channel {
+        // If the program is gone there is nobody to tell, and the next question's end of file ends this process.
+        let _ = channel.send(&Message::Said { severity, text: text.to_owned() });
+    }
+}
+
+/// Sends the messages of a run without interpreter to the program.
+pub struct ChannelSink;
+
+impl Sink for ChannelSink {
+    fn message(&self, level: Level, text: &str) {
+        send_message(level, text);
+    }
+}
+
+/// Makes another process of this one: true in the child.
+pub type Fork<'a> = dyn Fn() -> io::Result<bool> + 'a;
+
+/// Forks a process that has no interpreter.
+pub fn fork_plain() -> io::Result<bool> {
+    // SAFETY: a host is single-threaded all its life, so the child may go on as if nothing had happened.
+    match unsafe { nix::unistd::fork() } {
+        Ok(nix::unistd::ForkResult::Child) => Ok(true),
+        Ok(nix::unistd::ForkResult::Parent { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Answers questions until the program closes the connection. `channels`: the host's own first, then one for each worker.
+///
+/// # Errors
+/// The connection broke.
+pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Result<()> {
+    let mut channels = channels.into_iter();
+    let Some(own) = channels.next() else { return Ok(()) };
+    let own = Rc::new(own);
+    CHANNEL.with(|channel| *channel.borrow_mut() = Some(own.clone()));
+    let mut workers: Vec<Channel> = channels.collect();
+    let mut service = Service { run, configuration: None };
+    let mut own = own;
+    loop {
+        let Some(question) = own.receive::<Question>()? else { return Ok(()) };
+        if let Question::Fork = question {
+            let mut child = None;
+            for worker in std::mem::take(&mut workers) {
+                if fork()? {
+                    child = Some(Rc::new(worker));
+                    break;
+                }
+            }
+            match child {
+                // What the program says to the host isn't for the worker.
+                Some(worker) => {
+                    CHANNEL.with(|channel| *channel.borrow_mut() = Some(worker.clone()));
+                    own = worker;
+                }
+                None => own.send(&Message::Done(Box::new(Answer::Forked)))?,
+            }
+            continue;
+        }
+        let answer = service.answer(question).unwrap_or_else(|error| Answer::Failed(Failure::from(&error)));
+        own.send(&Message::Done(Box::new(answer)))?;
+    }
+}
+
+struct Service {
+    run: Rc<Run>,
+    configuration: Option<Configuration>,
+}
+
+impl Service {
+    fn answer(&mut self, question: Question) -> Result<Answer, DataError> {
+        match question {
+            Question::Configure(request) => {
+                let configuration = read_configuration(&self.run, &request)?;
+                let records = configuration
+                    .stores
+                    .iter()
+                    .map(|(mc, store)| config_record(mc, store, &self.run.python))
+                    .collect::<Result<Vec<_>, _>>()?;
+                self.run.python.save()?;
+                self.configuration = Some(configuration);
+                Ok(Answer::Configured(records))
+            }
+            // Forking is done where the channels are.
+            Question::Fork => Ok(Answer::Forked),
+            Question::Parse { recipe, priority } => {
+                let stores = self.read(&recipe, None)?;
+                Ok(Answer::Parsed(records(&recipe, priority, &stores)?))
+            }
+            Question::Environment { recipe: Some((recipe, variant)), .. } => {
+                let store = self.variant(&recipe, &variant)?;
+                Ok(Answer::Text(Some(store.environment_text()?)))
+            }
+            Question::Environment { recipe: None, mc } => {
+                Ok(Answer::Text(Some(self.store(&mc)?.environment_text()?)))
+            }
+            Question::Variable(variable) => Ok(Answer::Text(self.variable(&variable)?)),
+            Question::Dump { recipe } => {
+                let stores = self.read(&recipe, None)?;
+                let mut out = String::new();
+                for (variant, store) in &stores {
+                    let target = virtual_name(&recipe.path, variant, &recipe.mc);
+                    out.push_str(&super::dump::dump(&target, &recipe.path, store)?);
+                    out.push('\n');
+                }
+                Ok(Answer::Text(Some(out)))
+            }
+        }
+    }
+
+    fn store(&self, mc: &str) -> Result<&Store, DataError> {
+        let store = self.configuration.as_ref().and_then(|configuration| configuration.store(mc));
+        store.ok_or_else(|| DataError::raised("KeyError", mc))
+    }
+
+    fn read(&self, recipe: &RecipeFile, only: Option<&str>) -> Result<Vec<(String, Store)>, DataError> {
+        let configuration = self.store(&recipe.mc)?;
+        let result = read_recipe(&self.run, configuration, recipe, only);
+        self.run.python.restore();
+        result
+    }
+
+    fn variant(&self, recipe: &RecipeFile, variant: &str) -> Result<Store, DataError> {
+        let stores = self.read(recipe, Some(variant))?;
+        let found = stores.into_iter().find(|(name, _)| name == variant).map(|(_, store)| store);
+        found.ok_or_else(|| DataError::raised("KeyError", variant))
+    }
+
+    fn variable(&self, question: &Variable) -> Result<Option<String>, DataError> {
+        let store = match &question.recipe {
+            Some((recipe, variant)) => self.variant(recipe, variant)?,
+            None => self.store("")?.clone(),
+        };
+        let name = &question.name;
+        if let Some(flag) = &question.flag {
+            let value = if question.unexpanded {
+                store.get_flag_raw(name, flag)?
+            } else {
+                store.get_flag(name, flag)?
+            };
+            return Ok(value.filter(|value| *value != Value::None).map(|value| value.to_text()));
+        }
+        let value = if question.unexpanded { store.get_raw(name)? } else { store.get_var(name)? };
+        let Some(value) = value.filter(|value| *value != Value::None) else { return Ok(None) };
+        if question.value_only {
+            return Ok(Some(value.to_text()));
+        }
+        store.variable_text(name, true).map(Some)
+    }
+}
+
+/// The records of a recipe's variants, the recipe itself last: it carries what the others depend on, too.
+fn records(
+    recipe: &RecipeFile,
+    priority: i32,
+    stores: &[(String, Store)],
+) -> Result<Vec<RecipeRecord>, DataError> {
+    let mut sorted: Vec<&(String, Store)> = stores.iter().collect();
+    sorted.sort_by(|a, b| b.0.cmp(&a.0));
+    let mut records = Vec::with_capacity(sorted.len());
+    let mut depends: Vec<FileDepend> = Vec::new();
+    let mut known = FxHashSet::default();
+    let variants: Vec<String> = sorted.iter().map(|(variant, _)| variant.clone()).collect();
+    for (variant, store) in sorted {
+        let file = virtual_name(&recipe.path, variant, &recipe.mc);
+        let source = Source { file: &file, layer: recipe.layer.as_deref().unwrap_or_default(), priority };
+        let mut record = extract(&source, store)?;
+        for depend in std::mem::take(&mut record.file_depends) {
+            if known.insert((depend.path.clone(), depend.fingerprint)) {
+                depends.push(depend);
+            }
+        }
+        if variant.is_empty() {
+            record.file_depends = std::mem::take(&mut depends);
+            record.variants = variants.clone();
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Variables that the program needs of a configuration, by name.
+const WANTED: [&str; 22] = [
+    "ASSUME_PROVIDED",
+    "BBFILES",
+    "BBFILE_COLLECTIONS",
+    "BBLAYERS",
+    "BBMASK",
+    "BBMULTICONFIG",
+    "BBPATH",
+    "BBTARGETS",
+    "BB_CACHEDIR",
+    "BB_CONSOLELOG",
+    "BB_DEFAULT_TASK",
+    "BB_MULTI_PROVIDER_ALLOWED",
+    "BB_NUMBER_PARSE_THREADS",
+    "BB_NUMBER_THREADS",
+    "BB_SIGNATURE_HANDLER",
+    "CACHE",
+    "LAYERSERIES_CORENAMES",
+    "MULTI_PROVIDER_ALLOWED",
+    "TMPDIR",
+    "TOPDIR",
+    "BB_CURRENT_MC",
+    "BB_DANGLINGAPPENDS_WARNONLY",
+];
+/// The same, by the beginning of the name.
+const WANTED_PREFIXES: [&str; 8] = [
+    "BBFILE_PATTERN_",
+    "BBFILE_PATTERN_IGNORE_EMPTY_",
+    "BBFILE_PRIORITY_",
+    "LAYERDEPENDS_",
+    "LAYERRECOMMENDS_",
+    "LAYERVERSION_",
+    "PREFERRED_",
+    "REQUIRED_",
+];
+
+fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecord, DataError> {
+    // Names may hold references here as in recipes.
+    let expanded = store.copy();
+    expanded.expand_keys()?;
+    let mut variables = BTreeMap::new();
+    for name in expanded.keys()? {
+        if WANTED.contains(&&*name) || WANTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            if let Some(value) = expanded.get_var(&name)?.filter(|value| *value != Value::None) {
+                variables.insert(name.to_string(), value.to_text());
+            }
+        }
+    }
+    let depends = recorded(store, "__base_depends")
+        .into_iter()
+        .map(|(path, stamp)| FileDepend {
+            path: path.to_string(),
+            fingerprint: stamp.map(|stamp| Fingerprint {
+                mtime_ns: stamp.mtime_ns as i64,
+                size: stamp.size,
+                inode: stamp.inode,
+            }),
+        })
+        .collect();
+    let hash = configuration_hash(&expanded, python)?;
+    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash })
+}
+
+/// A hash of everything that a recipe inherits from its configuration: as long as it stays the same, so do the recipes.
+fn configuration_hash(store: &Store, python: &Python) -> Result<String, DataError> {
+    let ignored: FxHashSet<String> = store.get_words("BB_HASHCONFIG_IGNORE_VARS")?.into_iter().collect();
+    let mut names = store.keys()?;
+    names.sort();
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    for name in names {
+        // Files are compared by themselves, and the original environment only matters where metadata asks for it.
+        if ignored.contains(&*name)
+            || matches!(&*name, "__depends" | "__base_depends" | "BB_ORIGENV" | "BB_CMDLINE")
+        {
+            continue;
+        }
+        add(&name);
+        for (flag, value) in store.get_flags_internal(&name).unwrap_or_default() {
+            add(&flag);
+            add(&value.repr());
+        }
+    }
+    let functions = python.module_functions();
+    let mut functions: Vec<_> = functions.iter().collect();
+    functions.sort_by(|a, b| a.0.cmp(b.0));
+    for (name, function) in functions {
+        add(name);
+        add(&function.source);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A run without interpreter whose messages go to the program.
+pub fn plain_run() -> Rc<Run> {
+    Run::new(Python::new(Rc::new(ChannelSink)))
+}

@@ -1,0 +1,20 @@
+//! The Python scanner: which variables, functions and `contains` checks a piece of Python refers to.
+//!
+//! What is found, and what is overlooked, becomes part of the task hashes, so the scanner sees exactly what BitBake's does
+//! (BitBake manual, section "Python Functions" and the variable flags `vardeps`, `vardepsexclude`).
+
+mod constant;
+mod error;
+mod scan;
+mod syntax;
+mod tokens;
+mod walk;
+
+pub use error::{PythonSyntaxError, ScanError};
+pub use scan::{
+    HookError, HookResult, Literal, NoHooks, PythonScan, ScanHooks, Unhandled, scan, scan_expression,
+};
+pub use syntax::PythonVersion;
+
+#[cfg(test)]
+mod tests;

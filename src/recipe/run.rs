@@ -1,0 +1,231 @@
+//! One run of reading metadata: caches of files and statements, the event handlers, the Python side.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use super::depends::Stamp;
+use crate::data::{Context, DataError, Host, Level, Store};
+use crate::lang::lines::{self, File, FileKind};
+use crate::lang::statement::SyntaxError;
+use crate::python::interpreter::Handler;
+use crate::python::scope::Python;
+
+/// What all files read in one process share. The files are taken not to change meanwhile.
+pub struct Run {
+    /// The Python side.
+    pub python: Rc<Python>,
+    /// The context of every store.
+    pub context: Rc<Context>,
+    statements: RefCell<FxHashMap<Rc<str>, Rc<File>>>,
+    stamps: RefCell<FxHashMap<Rc<str>, Option<Stamp>>>,
+    pub(super) handlers: RefCell<Vec<Handler>>,
+    cwd: OnceCell<String>,
+    /// How many files are being read, one inside the other.
+    depth: Rc<Cell<usize>>,
+    signatures: OnceCell<Box<SignatureHook>>,
+}
+
+/// More files inside each other than this are taken for a loop. No real layer comes near.
+const MAX_FILES: usize = 100;
+
+/// See [`Run::enter_file`].
+pub(super) struct Depth(Rc<Cell<usize>>);
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Works out a finished recipe's hashes: file name with variant, and the store.
+pub type SignatureHook = dyn Fn(&str, &Store) -> Result<(), DataError>;
+
+impl Run {
+    /// A run around a Python side.
+    pub fn new(python: Rc<Python>) -> Rc<Self> {
+        let context = Context::new(python.clone());
+        Rc::new(Run {
+            python,
+            context,
+            statements: RefCell::default(),
+            stamps: RefCell::default(),
+            handlers: RefCell::default(),
+            cwd: OnceCell::new(),
+            depth: Rc::default(),
+            signatures: OnceCell::new(),
+        })
+    }
+
+    /// An empty store of this run.
+    pub fn store(&self) -> Store {
+        Store::new(self.context.clone())
+    }
+
+    /// Sets what works out the hashes of finished recipes. Once.
+    pub fn set_signatures(&self, hook: Box<SignatureHook>) {
+        let _ = self.signatures.set(hook);
+    }
+
+    pub(super) fn sign(&self, file: &str, store: &Store) -> Result<(), DataError> {
+        self.signatures.get().map_or(Ok(()), |hook| hook(file, store))
+    }
+
+    /// Counts a file that is being read for as long as the result lives; None if too many are, one inside the other.
+    pub(super) fn enter_file(&self) -> Option<Depth> {
+        if self.depth.get() >= MAX_FILES {
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        Some(Depth(self.depth.clone()))
+    }
+
+    /// The working directory at the first question.
+    pub fn cwd(&self) -> &str {
+        self.cwd.get_or_init(|| {
+            std::env::current_dir()
+                .map(|dir| dir.to_string_lossy().into_owned())
+                .unwrap_or_else(|_| "/".into())
+        })
+    }
+
+    /// `os.path.abspath`: absolute and without `.`, `..` and double slashes, by text alone.
+    pub fn absolute(&self, path: &str) -> String {
+        let mut out = PathBuf::new();
+        let joined = Path::new(self.cwd()).join(path);
+        for part in joined.components() {
+            match part {
+                Component::ParentDir => {
+                    out.pop();
+                }
+                Component::CurDir => {}
+                other => out.push(other),
+            }
+        }
+        out.to_string_lossy().into_owned()
+    }
+
+    /// A file's stamp; None if there is no such file. Remembered for the run.
+    pub fn stamp(&self, file: &str) -> Option<Stamp> {
+        if let Some(stamp) = self.stamps.borrow().get(file) {
+            return *stamp;
+        }
+        let stamp = stamp_of(file);
+        self.stamps.borrow_mut().insert(file.into(), stamp);
+        stamp
+    }
+
+    /// A file's stamp as it is now, remembered instead of the old one.
+    pub fn fresh_stamp(&self, file: &str) -> Option<Stamp> {
+        let stamp = stamp_of(file);
+        self.stamps.borrow_mut().insert(file.into(), stamp);
+        stamp
+    }
+
+    /// Forgets what is known of files, for a process that lives on.
+    pub fn forget_files(&self) {
+        self.stamps.borrow_mut().clear();
+        self.statements.borrow_mut().clear();
+    }
+
+    /// Looks for `item` along a colon-separated path: the file found, made absolute, and every place tried.
+    pub fn which(&self, path: &str, item: &str) -> (Option<String>, Vec<String>) {
+        let mut tried = Vec::new();
+        for dir in path.split(':') {
+            let candidate = join(dir, item);
+            tried.push(candidate.clone());
+            if self.stamp(&candidate).is_some() {
+                let found = if candidate.starts_with('/') { candidate } else { self.absolute(&candidate) };
+                return (Some(found), tried);
+            }
+        }
+        (None, tried)
+    }
+
+    /// A file's statements. Those of classes and include files are kept: many recipes share them.
+    pub(super) fn statements(&self, path: &str, shown: &str, kind: FileKind) -> Result<Rc<File>, DataError> {
+        if let Some(file) = self.statements.borrow().get(path) {
+            return Ok(file.clone());
+        }
+        let bytes = std::fs::read(path).map_err(|error| io_error(&error, path))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+            let reason = if error.utf8_error().error_len().is_none() {
+                "unexpected end of data"
+            } else if matches!(byte, 0x80..=0xc1 | 0xf5..=0xff) {
+                "invalid start byte"
+            } else {
+                "invalid continuation byte"
+            };
+            DataError::raised(
+                "UnicodeDecodeError",
+                format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: {reason}"),
+            )
+        })?;
+        let base = shown.rsplit('/').next().unwrap_or(shown);
+        let class = base.strip_suffix(".bbclass").unwrap_or_default();
+        let parsed = lines::parse(&text, shown, class, kind);
+        let file = parsed.map_err(|error| self.syntax_error(shown, error))?;
+        for warning in &file.warnings {
+            self.python.log(Level::Warning, &warning.text);
+        }
+        let file = Rc::new(file);
+        if shown.ends_with(".bbclass") || shown.ends_with(".inc") {
+            self.statements.borrow_mut().insert(path.into(), file.clone());
+        }
+        Ok(file)
+    }
+
+    fn syntax_error(&self, path: &str, error: SyntaxError) -> DataError {
+        if error.fatal {
+            self.python.log(Level::Error, &error.message);
+            return DataError::Handled;
+        }
+        DataError::Parse { file: path.into(), line: error.line, message: error.message }
+    }
+}
+
+/// `os.path.join` of two parts.
+pub fn join(dir: &str, item: &str) -> String {
+    if item.starts_with('/') || dir.is_empty() {
+        item.to_owned()
+    } else if dir.ends_with('/') {
+        format!("{dir}{item}")
+    } else {
+        format!("{dir}/{item}")
+    }
+}
+
+/// The folder of a path, as `os.path.dirname` gives it.
+pub fn dirname(path: &str) -> &str {
+    match path.rfind('/') {
+        None => "",
+        Some(0) => "/",
+        Some(at) => path[..at].trim_end_matches('/'),
+    }
+}
+
+/// An operating system error as metadata code sees it.
+pub fn io_error(error: &std::io::Error, path: &str) -> DataError {
+    let class = match error.kind() {
+        std::io::ErrorKind::NotFound => "FileNotFoundError",
+        std::io::ErrorKind::PermissionDenied => "PermissionError",
+        std::io::ErrorKind::IsADirectory => "IsADirectoryError",
+        _ => "OSError",
+    };
+    DataError::raised(class, format!("{error}: '{path}'"))
+}
+
+/// The stamp of a file as it is now.
+pub fn stamp_of(file: &str) -> Option<Stamp> {
+    let meta = std::fs::metadata(file).ok()?;
+    Some(Stamp {
+        mtime_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+        size: meta.size(),
+        inode: meta.ino(),
+    })
+}

@@ -1,0 +1,87 @@
+//! The scanners behind task signatures: code of recipes, and functions of Python modules.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use sha2::{Digest, Sha256};
+
+use super::basehash::{ModuleNode, Modules, Scanners};
+use crate::data::{CodeScan, DataError, Level, Store, Text};
+use crate::python::interpreter::ModuleFunction;
+use crate::python::scope::Python;
+
+/// Scans code and remembers the answers by its text.
+pub struct CodeScanners {
+    python: Rc<Python>,
+    shells: RefCell<FxHashMap<Rc<str>, Rc<[Rc<str>]>>>,
+}
+
+impl CodeScanners {
+    /// Scanners for a run.
+    pub fn new(python: Rc<Python>) -> Self {
+        CodeScanners { python, shells: RefCell::default() }
+    }
+}
+
+impl Scanners for CodeScanners {
+    fn python(&self, store: &Store, name: &str, code: &Text) -> Result<Rc<CodeScan>, DataError> {
+        let _ = (store, name);
+        self.python.scan_code(code)
+    }
+
+    fn shell(&self, store: &Store, _name: &str, code: &Text) -> Result<Rc<[Rc<str>]>, DataError> {
+        if let Some(known) = self.shells.borrow().get(code.as_str()) {
+            return Ok(known.clone());
+        }
+        let commands: Rc<[Rc<str>]> = shell_commands(store, code)?.into();
+        self.shells.borrow_mut().insert(code.as_str().into(), commands.clone());
+        Ok(commands)
+    }
+}
+
+fn shell_commands(store: &Store, code: &str) -> Result<Vec<Rc<str>>, DataError> {
+    let _ = (store, Level::Error, code);
+    Err(DataError::raised("NotImplementedError", "shell"))
+}
+
+/// The nodes of module functions. `excluded` gives the names that metadata takes out of one (flag `vardepsexclude`).
+///
+/// # Errors
+/// A function can't be scanned.
+pub fn module_nodes(
+    python: &Python,
+    functions: &FxHashMap<Rc<str>, ModuleFunction>,
+    excluded: &dyn Fn(&str) -> Result<FxHashSet<String>, DataError>,
+) -> Result<Modules, DataError> {
+    let mut nodes = Modules::default();
+    for (name, function) in functions {
+        let excluded = excluded(name)?;
+        nodes.insert(name.clone(), module_node(python, function, &excluded)?);
+    }
+    Ok(nodes)
+}
+
+fn module_node(
+    python: &Python,
+    function: &ModuleFunction,
+    excluded: &FxHashSet<String>,
+) -> Result<ModuleNode, DataError> {
+    let mut scan = (*python.scan_code(&function.source)?).clone();
+    let namespace = function.name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
+    for name in &function.vardeps {
+        if !scan.references.contains(name) {
+            scan.references.push(name.clone());
+        }
+    }
+    scan.references.retain(|name| !function.vardepsexclude.contains(name) && !excluded.contains(&**name));
+    for call in &mut scan.execs {
+        if function.siblings.contains(call) {
+            *call = format!("{namespace}.{call}").into();
+        }
+    }
+    scan.execs.retain(|name| !excluded.contains(&**name));
+    let hash: String =
+        Sha256::digest(function.source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(ModuleNode { scan, hash: hash.into() })
+}
