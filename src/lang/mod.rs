@@ -4,3 +4,4 @@ pub mod diagnostic;
 pub mod fnmatch;
 pub mod pattern;
 pub mod repr;
+pub mod suggest;
