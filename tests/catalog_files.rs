@@ -55,7 +55,7 @@ fn ours(case: &Case, root: &Path) -> Outcome {
     let files = RecipeFiles::collect(&vars, &layers, &OsTree::new(), root, &mut log);
     let buildable: Vec<String> = case.buildable.iter().map(|file| here(file)).collect();
     files.check_layers(&vars, &layers, &case.mc, buildable.iter().map(String::as_str), &mut log);
-    let of_each = |recipes: &[String]| recipes.to_vec().into_iter();
+    let recipes = files.recipes.clone();
     Outcome {
         recipes: files.recipes.iter().map(|file| there(file)).collect(),
         appends: files.appends.iter().map(|append| (append.recipe.clone(), there(&append.path))).collect(),
@@ -66,12 +66,14 @@ fn ours(case: &Case, root: &Path) -> Outcome {
             .map(|(top, hidden)| (there(top), hidden.iter().map(|file| there(file)).collect()))
             .collect(),
         prioritized: files.prioritized.iter().map(|word| there(word)).collect(),
-        appends_for: of_each(&files.recipes)
-            .map(|file| (there(&file), files.appends_for(&file).into_iter().map(there).collect()))
+        appends_for: recipes
+            .iter()
+            .map(|file| (there(file), files.appends_for(file).into_iter().map(there).collect()))
             .collect(),
-        priority: of_each(&files.recipes).map(|file| (there(&file), layers.priority_of(&file))).collect(),
-        layer: of_each(&files.recipes)
-            .map(|file| (there(&file), layers.layer_of(&file).map(|layer| layer.name.clone())))
+        priority: recipes.iter().map(|file| (there(file), layers.priority_of(file))).collect(),
+        layer: recipes
+            .iter()
+            .map(|file| (there(file), layers.layer_of(file).map(|layer| layer.name.clone())))
             .collect(),
         log: log
             .iter()

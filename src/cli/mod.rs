@@ -1,5 +1,6 @@
 //! Floor 8: the tools. The only place that prints, with `ui`.
 
+pub mod args;
 mod bake;
 
 use std::process::ExitCode;

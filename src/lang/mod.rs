@@ -8,4 +8,5 @@ pub mod pattern;
 pub mod python;
 pub mod repr;
 pub mod statement;
+pub mod suggest;
 pub mod text;

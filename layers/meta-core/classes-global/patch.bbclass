@@ -17,10 +17,13 @@ python do_patch () {
     for path, strip, tree in src_patches(d):
         trees.setdefault(tree, []).append((path, strip))
 
-    for tree, patches in trees.items():
+    # What an earlier run applied goes first, so that running the task again by hand does what the first run did.
+    for tree in reversed(trees):
         if not os.path.isdir(tree):
             bb.fatal("There is no directory %s to apply patches in. Set S, or give the patch a patchdir." % tree)
-        patch_series_apply(d, tree, patches)
+        patch_series_pop(tree)
+    for tree, patches in trees.items():
+        patch_series_push(d, tree, patches)
 }
 
 # All patches of SRC_URI: (file, strip level, directory).
@@ -49,21 +52,31 @@ def src_patches(d):
         patches.append((path, strip, tree))
     return patches
 
-# Puts TREE into the state "these patches and no others are applied".
-def patch_series_apply(d, tree, patches):
+# Takes back every patch that patch_series_push applied.
+def patch_series_pop(tree):
+    import shutil
+
+    def content(name):
+        try:
+            with open(os.path.join(tree, ".pc", name)) as f:
+                return f.read().split()
+        except FileNotFoundError:
+            return []
+
+    state = os.path.join(tree, ".pc")
+    if not os.path.isdir(state):
+        return
+    if content(".quilt_patches") != [".pc/patches"]:
+        bb.fatal("%s comes with patches that quilt applied. Add yours to that series, or remove .pc before do_patch." % tree)
+    for name in reversed(content("applied-patches")):
+        patch_restore(tree, os.path.join(state, name))
+    shutil.rmtree(state)
+
+# Applies PATCHES, pairs of file and strip level, to TREE, which has none.
+def patch_series_push(d, tree, patches):
     import shutil
 
     state = os.path.join(tree, ".pc")
-    mine = os.path.join(state, ".quilt_patches")
-    if os.path.isdir(state) and not (os.path.exists(mine) and open(mine).read().strip() == ".pc/patches"):
-        bb.fatal("%s already has patches applied by quilt. Add yours to that series, or remove .pc before do_patch." % tree)
-
-    applied = os.path.join(state, "applied-patches")
-    if os.path.exists(applied):
-        for name in reversed(open(applied).read().split()):
-            patch_restore(tree, os.path.join(state, name))
-        shutil.rmtree(state)
-
     os.makedirs(os.path.join(state, "patches"))
     for name, text in ((".version", "2"), (".quilt_patches", ".pc/patches"), (".quilt_series", "series")):
         with open(os.path.join(state, name), "w") as f:
@@ -77,12 +90,11 @@ def patch_series_apply(d, tree, patches):
         names.add(name)
         shutil.copyfile(path, os.path.join(state, "patches", name))
         with open(os.path.join(state, "patches", "series"), "a") as f:
-            f.write(name if strip == "1" else "%s -p%s" % (name, strip))
-            f.write("\n")
+            f.write(name + ("" if strip == "1" else " -p" + strip) + "\n")
 
         bb.note("Applying %s" % name)
         patch_apply(d, tree, name, path, strip)
-        with open(applied, "a") as f:
+        with open(os.path.join(state, "applied-patches"), "a") as f:
             f.write(name + "\n")
 
 # Applies one patch, keeping the files as they were in .pc/NAME. When it does not apply, the tree is left as it
@@ -112,6 +124,9 @@ def patch_apply(d, tree, name, path, strip):
     if result.returncode:
         shown = patch_reject_context(tree, rejects)
         patch_restore(tree, backup)
+        if not binary and not subprocess.run(command + ["--dry-run", "--fuzz=2"], cwd=tree, stdin=subprocess.DEVNULL,
+                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            shown += "\n\nOnly lines around the changes differ: it applies with PATCH_FUZZ = \"2\". Better refresh the patch."
         bb.fatal("%s does not apply to %s:\n%s%s" % (path, tree, output, shown))
     bb.debug(1, output)
 
@@ -148,29 +163,30 @@ def patch_restore(tree, backup):
                 os.unlink(original)
     shutil.rmtree(backup, ignore_errors=True)
 
-# For each rejected hunk: the hunk, and what the file has at that place instead.
+# For each rejected hunk: what the file has at that place, and the hunk.
 def patch_reject_context(tree, rejects):
     import re
 
-    if not os.path.exists(rejects):
-        return ""
-    text, lines = "", []
-    with open(rejects, errors="replace") as f:
-        for line in f:
-            header = re.match(r"--- (\S+)", line)
-            hunk = re.match(r"@@ -(\d+)(?:,(\d+))? ", line)
-            if header:
-                text += "\n"
+    def lines_of(path):
+        if not os.path.isfile(path):
+            return []
+        with open(path, errors="replace") as f:
+            return f.read().splitlines()
+
+    text, file, lines = "", "", []
+    for line in lines_of(rejects):
+        header = re.match(r"--- (\S+)|\+\+\+ ", line)
+        hunk = re.match(r"@@ -(\d+)(?:,(\d+))? ", line)
+        if header:
+            if header.group(1):
                 file = header.group(1)
-                path = os.path.join(tree, file)
-                lines = open(path, errors="replace").read().splitlines() if os.path.isfile(path) else []
-            if hunk:
-                first, count = int(hunk.group(1)), int(hunk.group(2) or 1)
-                text += "\n%s has at line %d:\n" % (file, first)
-                for number in range(max(first, 1), min(first + count, len(lines) + 1)):
-                    text += "%6d | %s\n" % (number, lines[number - 1])
-                if first > len(lines):
-                    text += "       (it has %d lines)\n" % len(lines)
-                text += "and the patch expects:\n"
-            text += "       | " + line if not header and not line.startswith("+++") else line
+                lines = lines_of(os.path.join(tree, file))
+            continue
+        if hunk:
+            first, count = int(hunk.group(1)), int(hunk.group(2) or 1)
+            text += "\n\n%s has at line %d (of %d):" % (file, first, len(lines))
+            for number in range(max(first, 1), min(first + count, len(lines) + 1)):
+                text += "\n%6d | %s" % (number, lines[number - 1])
+            text += "\nand the patch expects:"
+        text += "\n       | " + line
     return text

@@ -10,10 +10,11 @@ oe_runmake () {
 # like an override, the strongest first.
 def base_set_filespath(paths, d):
     extra = (d.getVar("FILESEXTRAPATHS") or "").split(":")
-    folders = list(reversed((d.getVar("FILESOVERRIDES") or "").split(":"))) + [""]
-    return ":".join(os.path.join(path, folder)
-                    for path in extra + paths if path
-                    for folder in dict.fromkeys(folders))
+    folders = [folder for folder in reversed((d.getVar("FILESOVERRIDES") or "").split(":")) if folder]
+    found = []
+    for path in filter(None, extra + paths):
+        found += [os.path.join(path, folder) for folder in folders] + [path]
+    return ":".join(found)
 
 # The bin directories of the native recipes in DEPENDS, ready to stand in front of PATH.
 def native_path(d):

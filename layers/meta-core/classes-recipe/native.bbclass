@@ -20,6 +20,7 @@ do_install[cleandirs] = "${NATIVE_ROOT}"
 PACKAGES = ""
 PACKAGES_DYNAMIC = ""
 EXCLUDE_FROM_WORLD = "1"
+EXCLUDE_FROM_WORLD[doc] = "1 keeps the recipe out of the target world."
 
 # What a tool needs to be built has to run or be linked on this machine too.
 python () {

@@ -9,5 +9,6 @@ SRC_URI = "file://words-2.3.tar.gz \
 inherit allarch
 
 do_install () {
-	install -D -m 0644 src/words.txt ${D}${datadir}/words.txt
+	install -d ${D}${datadir}/words
+	install -m 0644 src/*.txt ${D}${datadir}/words
 }

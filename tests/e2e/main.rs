@@ -1,0 +1,5 @@
+//! End-to-end tests: the real program in scratch directories.
+
+mod cache;
+mod parse;
+mod space;
