@@ -111,9 +111,9 @@ fn records(root: &str, layers: &Layers) -> Vec<RecipeRecord> {
     };
     let mut bar = record("l1/recipes/foo/bar_1.0.bb", "bar", "1.0", "");
     bar.provides = words("virtual/bar");
-    let mut foo = record("l2/recipes/foo/foo_1.0.bb", "foo", "1.0", "bar");
-    foo.inherits.extend(words(&format!("classes/other.bbclass {root}/l1/classes/other.bbclass")));
-    foo.packages[0].rdepends = words("bar");
+    let mut foo_of_two = record("l2/recipes/foo/foo_1.0.bb", "foo", "1.0", "bar");
+    foo_of_two.inherits.extend(words(&format!("classes/other.bbclass {root}/l1/classes/other.bbclass")));
+    foo_of_two.packages[0].rdepends = words("bar");
     let mut zed = record("l2/recipes/foo/zed_2.0.bb", "zed", "2.0", "virtual/bar helper");
     zed.packages[0].rrecommends = words("foo");
     let mut skipme = record("l1/recipes/skip/skipme_1.0.bb", "skipme", "1.0", "");
@@ -126,7 +126,7 @@ fn records(root: &str, layers: &Layers) -> Vec<RecipeRecord> {
         record("l1/recipes/foo/helper_1.0.bb", "helper", "1.0", ""),
         record("l1/recipes/foo/zed_1.0.bb", "zed", "1.0", ""),
         skipme,
-        foo,
+        foo_of_two,
         variant(&zed),
         zed,
     ]
