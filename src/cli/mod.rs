@@ -4,6 +4,7 @@ pub mod args;
 mod bake;
 mod getvar;
 mod hint;
+pub mod layers;
 mod session;
 
 use std::process::ExitCode;

@@ -102,6 +102,11 @@ impl Console {
         }
     }
 
+    /// Prints a line to standard error as it is.
+    pub fn raw_error(&mut self, text: &str) {
+        self.line(Severity::Error, text);
+    }
+
     /// Prints debugging output of a level from 1 to 3.
     pub fn debug(&mut self, level: usize, text: &str) {
         if level <= self.options.debug {

@@ -49,7 +49,7 @@ fn group<'d>(diagnostic: &'d Diagnostic, source: Option<&'d str>) -> Group<'d> {
     };
     let mut title = level.primary_title(diagnostic.message.as_str());
     if !diagnostic.kind.is_empty() {
-        title = title.id(diagnostic.kind);
+        title = title.id(&*diagnostic.kind);
     }
     let file = diagnostic.file.as_str();
     let mut group = match source.filter(|line| diagnostic.line > 0 && !line.trim().is_empty()) {
