@@ -1,1 +1,3 @@
 //! From text to statements, and the scanners for shell and Python code.
+
+pub mod shell;
