@@ -1,8 +1,8 @@
 //! The grammar: which words are commands.
 //!
-//! A recursive descent that shifts exactly where the LALR automaton of BitBake's scanner does. What follows from that
-//! and surprises: `{ a }` needs no semicolon, at the top level (and only there) a complete command may directly follow
-//! another (`(a) b`, `a { b; }`), and `a (b)` is therefore two commands.
+//! A recursive descent that goes exactly where the LALR automaton of BitBake's scanner does. What follows from that and
+//! surprises: `{ a }` needs no semicolon, and at the top level (only there) a complete command may directly follow
+//! another, so that `(a) b`, `a b (c)` and `a { b; }` are two commands each.
 
 use super::diagnosis;
 use super::error::{Fault, Outcome};

@@ -52,8 +52,7 @@ fn python_repr(out: &mut String, text: &str) {
     out.push(quote);
 }
 
-/// Close to Python's `str.isprintable`: combining characters count as printable there.
+/// Close to Python's `str.isprintable`. As the second character, because Rust escapes a combining one only at the start.
 fn is_printable(character: char) -> bool {
-    character.escape_debug().len() == 1
-        || !character.is_control() && !character.is_whitespace() && character.is_alphanumeric()
+    format!("a{character}").escape_debug().count() == 2
 }

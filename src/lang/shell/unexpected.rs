@@ -79,7 +79,7 @@ impl Refusal<'_> {
         if before.is_file_redirect() {
             let operator = self.text_before(1);
             return format!(
-                "a file name belongs after `{operator}`, but {found} follows; quote a reserved word"
+                "a file name belongs after `{operator}`, but {found} follows; quote a reserved word to use it as one"
             );
         }
         if let Some(keyword) = self.empty_list(kind) {
@@ -98,7 +98,13 @@ impl Refusal<'_> {
                 "`;;` ends a branch of a `case`, but no branch is open here; write `;`".into()
             }
             Kind::RightParen if self.open.is_none_or(|open| open.wants != Kind::RightParen) => {
-                "this `)` closes nothing; add its `(`, or quote it to use it as an argument".into()
+                let early = match self.source.get(..self.start(self.at)) {
+                    Some(before) if before.contains("$(") => {
+                        "; note that `$(` ends at its first unquoted `)`"
+                    }
+                    _ => "",
+                };
+                format!("this `)` closes nothing; add its `(`, or quote it to use it as an argument{early}")
             }
             Kind::Semi | Kind::Amp => {
                 format!("a command belongs before {found}; remove one of the separators")
