@@ -3,7 +3,7 @@ FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
 SRC_URI += "file://LIESMICH"
 GREETING = "Guten Tag"
 
-do_install:append () {
+do_install:append:class-target () {
 	install -d ${D}${docdir}/${BPN}
 	install -m 0644 ${UNPACKDIR}/LIESMICH ${D}${docdir}/${BPN}
 }
