@@ -1,9 +1,14 @@
-//! Floor 8: the tools. The only place that prints, with `ui`.
+//! Floor 8: the tools, one file each. Only here and in `ui` does the program print.
 
 pub mod args;
 mod bake;
+mod getvar;
+mod hint;
+mod session;
 
 use std::process::ExitCode;
+
+use args::{Command, Invocation};
 
 use crate::host::{Channel, fork_plain, plain_run, serve};
 
@@ -17,5 +22,20 @@ pub fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    bake::run(&arguments)
+    let Invocation { manner, command, .. } = match args::parse(&arguments, &session::surroundings()) {
+        Ok(invocation) => invocation,
+        Err(exit) => {
+            print!("{}", exit.stdout());
+            eprint!("{}", exit.stderr());
+            return ExitCode::from(exit.code());
+        }
+    };
+    match command {
+        Command::Bake(options) => bake::run(&arguments, manner, &options),
+        Command::GetVar(options) => getvar::run(&arguments, manner, &options),
+        Command::Layers(_) => {
+            eprintln!("rbake-layers isn't part of this version");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -18,5 +18,5 @@ pub use depends::{FileDepends, Stamp, recorded};
 pub use evaluate::{Mode, handle};
 pub use finalise::{StoredTable, finalise, virtual_name};
 pub use read::{RecipeFile, read_recipe};
-pub use run::{Run, dirname, io_error, join, stamp_of};
+pub use run::{Run, absolute, dirname, io_error, join, stamp_of};
 pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task, task_table};

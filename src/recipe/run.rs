@@ -86,21 +86,9 @@ impl Run {
         std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_else(|_| "/".into())
     }
 
-    /// `os.path.abspath`: absolute and without `.`, `..` and double slashes, by text alone.
+    /// A path made absolute from the working directory.
     pub fn absolute(&self, path: &str) -> String {
-        let mut out = PathBuf::new();
-        let joined =
-            if path.starts_with('/') { PathBuf::from(path) } else { Path::new(&self.cwd()).join(path) };
-        for part in joined.components() {
-            match part {
-                Component::ParentDir => {
-                    out.pop();
-                }
-                Component::CurDir => {}
-                other => out.push(other),
-            }
-        }
-        out.to_string_lossy().into_owned()
+        absolute(&self.cwd(), path)
     }
 
     /// A file's stamp; None if there is no such file. Remembered for the run.
@@ -229,4 +217,19 @@ pub fn stamp_of(file: &str) -> Option<Stamp> {
         size: meta.size(),
         inode: meta.ino(),
     })
+}
+
+/// `os.path.abspath`: absolute and without `.`, `..` and double slashes, by text alone.
+pub fn absolute(cwd: &str, path: &str) -> String {
+    let mut out = PathBuf::new();
+    for part in Path::new(cwd).join(path).components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out.to_string_lossy().into_owned()
 }
