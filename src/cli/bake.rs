@@ -151,3 +151,18 @@ fn show_versions(session: &mut Session, project: &mut Project) -> Result<(), Tol
         None => Ok(()),
     }
 }
+
+/// `rbake --internal-dump-all`: every variable of every target as JSON lines, for tests/conformance.
+pub fn dump_all(arguments: &[String]) -> ExitCode {
+    let mut session = Session::new(arguments, Manner::Rbake, Session::options(Manner::Rbake));
+    let result = (|| {
+        let mut project = session.open(Request::default(), true)?;
+        let cwd = session.cwd.clone();
+        let trees = crate::host::find_files(&project, &cwd, &mut super::session::Quiet).map_err(|_| Told)?;
+        let wanted: Vec<_> =
+            trees.iter().flat_map(|tree| tree.files.recipes.iter().map(|path| tree.recipe(path))).collect();
+        let dumped = project.dump(&wanted, &mut super::session::Quiet, &mut |line| println!("{line}"));
+        dumped.map_err(|error| session.fail(&error.to_string()))
+    })();
+    session.finish(result)
+}

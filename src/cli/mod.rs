@@ -22,6 +22,9 @@ pub fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
+    if arguments.get(1).is_some_and(|argument| argument == "--internal-dump-all") {
+        return bake::dump_all(&arguments);
+    }
     let Invocation { manner, command, .. } = match args::parse(&arguments, &session::surroundings()) {
         Ok(invocation) => invocation,
         Err(exit) => {

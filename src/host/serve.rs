@@ -108,6 +108,9 @@ impl Service {
                     .iter()
                     .map(|(mc, store)| config_record(mc, store, &self.run.python))
                     .collect::<Result<Vec<_>, _>>()?;
+                if let Some((_, main)) = configuration.stores.first() {
+                    self.run.sign_recipes(main)?;
+                }
                 self.run.python.save()?;
                 self.configuration = Some(configuration);
                 Ok(Answer::Configured(records))
