@@ -36,10 +36,7 @@ pub struct Collection {
 type Said = Vec<(bool, String)>;
 
 fn said(messages: Vec<FilesMessage>) -> Said {
-    messages
-        .into_iter()
-        .map(|message| (message.severity() == Severity::Error, message.to_string()))
-        .collect()
+    messages.into_iter().map(|message| (message.severity() == Severity::Error, message.to_string())).collect()
 }
 
 fn layers_of(priorities: Vec<(String, String, i32)>) -> PyResult<Layers> {
