@@ -304,9 +304,15 @@ class SignatureGeneratorBasic(SignatureGenerator):
 
     def setup_datacache_from_datastore(self, mcfn, d):
         super().setup_datacache_from_datastore(mcfn, d)
-        known = self.datacaches[runqueue.mc_from_tid(mcfn)]
-        for field in ("siggen_varvals", "siggen_taskdeps", "siggen_gendeps"):
-            setattr(known, field, {mcfn: d.getVar("__" + field)})
+        cache = self.datacaches[runqueue.mc_from_tid(mcfn)]
+        known = engine.known_signatures(d)
+        if known is None:
+            for field in ("siggen_varvals", "siggen_taskdeps", "siggen_gendeps"):
+                setattr(cache, field, {mcfn: d.getVar("__" + field)})
+        else:
+            # The engine signed the recipe itself.
+            (_, gendeps, values), taskdeps, _ = known
+            cache.siggen_gendeps, cache.siggen_varvals, cache.siggen_taskdeps = {mcfn: gendeps}, {mcfn: values}, {mcfn: taskdeps}
 
     # --- hashes
 
