@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::interpreter::{Event, Handler, Interpreter, ModuleFunction};
+use super::native::{self, Compiled, Flags, Function, Lookup, LookupError, Module, Outcome};
 use crate::data::{Code, CodeScan, DataError, Host, Level, Store, Value, repr_str};
 use crate::lang::python::{HookError, HookResult, Literal, PythonScan, ScanError, ScanHooks, scan};
 
@@ -20,6 +22,30 @@ struct Definition {
     code: Rc<str>,
     file: Rc<str>,
     before: u32,
+    /// For the native evaluator, made when it first asks.
+    function: OnceCell<Arc<Function>>,
+}
+
+/// What evaluates inline expressions (RBAKE_NATIVE_EXPR).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Native {
+    /// The native evaluator where it can, CPython elsewhere.
+    On,
+    /// CPython always.
+    Off,
+    /// Both, and an error where they differ.
+    Verify,
+}
+
+impl Native {
+    /// As the environment says: `off`, `verify`, or anything else.
+    pub fn from_environment() -> Self {
+        match std::env::var("RBAKE_NATIVE_EXPR").as_deref() {
+            Ok("off") => Native::Off,
+            Ok("verify") => Native::Verify,
+            _ => Native::On,
+        }
+    }
 }
 
 /// What metadata's Python code sees and does.
@@ -30,6 +56,8 @@ pub struct Python {
     interpreter: OnceCell<Box<dyn Interpreter>>,
     sink: Rc<dyn Sink>,
     definitions: RefCell<FxHashMap<Rc<str>, Rc<Definition>>>,
+    /// Every definition met, by name, file and line.
+    archive: RefCell<FxHashMap<(Rc<str>, Rc<str>, u32), Rc<Definition>>>,
     /// The definitions of the configuration, which every recipe starts with.
     base: RefCell<FxHashMap<Rc<str>, Rc<Definition>>>,
     /// Definitions the interpreter hasn't seen, in order.
@@ -39,7 +67,17 @@ pub struct Python {
     /// What code refers to, by its text.
     scans: RefCell<FxHashMap<Rc<str>, Rc<CodeScan>>>,
     flushing: Cell<bool>,
+    native: Native,
+    /// Whether a name is in the interpreter's global context, as far as asked.
+    context_names: RefCell<FxHashMap<Rc<str>, bool>>,
+    /// Modules of the libraries that layers bring, by dotted name.
+    modules: RefCell<FxHashMap<Rc<str>, Arc<Module>>>,
+    /// How many evaluations were done natively, and how many by CPython.
+    counts: Cell<(u64, u64)>,
 }
+
+/// Names in the global context before metadata adds any.
+const FIRST_NAMES: [&str; 3] = ["bb", "os", "time"];
 
 impl Python {
     /// A run without an interpreter, for now.
@@ -49,11 +87,16 @@ impl Python {
             sink,
             definitions: RefCell::default(),
             base: RefCell::default(),
+            archive: RefCell::default(),
             pending: RefCell::default(),
             functions: RefCell::default(),
             said: RefCell::default(),
             scans: RefCell::default(),
             flushing: Cell::new(false),
+            native: Native::from_environment(),
+            context_names: RefCell::default(),
+            modules: RefCell::default(),
+            counts: Cell::new((0, 0)),
         })
     }
 
@@ -96,14 +139,27 @@ impl Python {
         if self.definitions.borrow().get(name).is_some_and(known) {
             return Ok(());
         }
-        let definition = Definition { code: code.into(), file: file.clone(), before };
-        self.definitions.borrow_mut().insert(name.clone(), Rc::new(definition));
+        self.definitions.borrow_mut().insert(name.clone(), self.seen(name, code, file, before));
+        self.context_names.borrow_mut().remove(name);
         self.pending.borrow_mut().push(name.clone());
         // A mistake in it is to be reported where it is defined.
         if let Some(interpreter) = self.interpreter.get() {
             self.flush(&**interpreter)?;
         }
         Ok(())
+    }
+
+    /// The definition, as it was made when another recipe read the same statement.
+    fn seen(&self, name: &Rc<str>, code: &str, file: &Rc<str>, before: u32) -> Rc<Definition> {
+        let mut archive = self.archive.borrow_mut();
+        let key = (name.clone(), file.clone(), before);
+        if let Some(known) = archive.get(&key).filter(|known| *known.code == *code) {
+            return known.clone();
+        }
+        let definition =
+            Rc::new(Definition { code: code.into(), file: file.clone(), before, function: OnceCell::new() });
+        archive.insert(key, definition.clone());
+        definition
     }
 
     /// Remembers the functions defined so far as those that every recipe starts with.
@@ -120,6 +176,8 @@ impl Python {
     pub fn restore(&self) {
         self.definitions.borrow_mut().clone_from(&self.base.borrow());
         self.pending.borrow_mut().clear();
+        // A recipe's function that hid a variable is gone.
+        self.context_names.borrow_mut().clear();
         if let Some(interpreter) = self.interpreter.get() {
             interpreter.restore_context();
         }
@@ -154,12 +212,79 @@ impl Python {
     /// Carries out `addpylib`.
     pub fn add_library(&self, modules: &[String], dir: &str, namespace: &str) -> Result<(), DataError> {
         let found = self.interpreter("addpylib")?.add_library(modules, dir, namespace)?;
+        self.context_names.borrow_mut().clear();
         let mut functions = self.functions.borrow_mut();
         let functions = Rc::make_mut(&mut functions);
         for function in found {
+            self.note_module(dir, &function.name);
             functions.insert(function.name.clone(), function);
         }
         Ok(())
+    }
+
+    /// Makes the module of a function known to the native evaluator.
+    fn note_module(&self, dir: &str, function: &str) {
+        let Some((module, _)) = function.rsplit_once('.') else { return };
+        if self.modules.borrow().contains_key(module) {
+            return;
+        }
+        let path = format!("{dir}/{}", module.replace('.', "/"));
+        let source = std::fs::read_to_string(format!("{path}.py"))
+            .or_else(|_| std::fs::read_to_string(format!("{path}/__init__.py")));
+        if let Ok(source) = source {
+            self.modules.borrow_mut().insert(module.into(), Module::compile(module, &source));
+        }
+    }
+
+    /// How many inline expressions were evaluated natively, and how many by CPython.
+    pub fn counts(&self) -> (u64, u64) {
+        self.counts.get()
+    }
+
+    /// The native evaluator's value; None if it doesn't know one.
+    fn evaluate_native(&self, store: &Store, code: &Code) -> Result<Option<Rc<str>>, DataError> {
+        let compiled = code.compiled.get_or_init(|| Box::new(native::compile(&code.text)));
+        let Some(compiled) = compiled.downcast_ref::<Arc<Compiled>>() else { return Ok(None) };
+        if !compiled.is_native() {
+            return Ok(None);
+        }
+        match native::eval(compiled, &View { python: self, store }) {
+            Ok(Outcome::Value(value)) => Ok(Some(Rc::from(&*value.to_py_str()))),
+            Ok(Outcome::NotNative) => Ok(None),
+            Err(error) => match error.downcast::<DataError>() {
+                Ok(error) => Err(*error),
+                Err(other) => Err(DataError::raised("Exception", other.to_string())),
+            },
+        }
+    }
+
+    /// Evaluates both ways and reports a difference.
+    fn evaluate_both(
+        &self,
+        store: &Store,
+        variable: Option<&str>,
+        code: &Code,
+    ) -> Result<Rc<str>, DataError> {
+        let native = self.evaluate_native(store, code);
+        let theirs = self.interpreter("an inline expression")?.evaluate(store, variable, &code.text);
+        let differs = match (&native, &theirs) {
+            (Ok(None), _) => false,
+            (Ok(Some(ours)), Ok(theirs)) => ours != theirs,
+            (Err(ours), Err(theirs)) => ours.class_and_text().0 != theirs.class_and_text().0,
+            _ => true,
+        };
+        if differs {
+            let shown = |result: &Result<Rc<str>, DataError>| match result {
+                Ok(text) => format!("{text:?}"),
+                Err(error) => error.to_string(),
+            };
+            let ours = shown(&native.map(|text| text.unwrap_or_default()));
+            self.log(
+                Level::Error,
+                &format!("${{@{}}} is {ours} natively but {} in CPython", code.text, shown(&theirs)),
+            );
+        }
+        theirs
     }
 
     /// What Python code refers to.
@@ -198,6 +323,18 @@ impl Host for Python {
     }
 
     fn evaluate(&self, store: &Store, variable: Option<&str>, code: &Code) -> Result<Rc<str>, DataError> {
+        let (natively, by_python) = self.counts.get();
+        match self.native {
+            Native::Verify if self.available() => return self.evaluate_both(store, variable, code),
+            Native::Off if self.available() => {}
+            _ => {
+                if let Some(value) = self.evaluate_native(store, code)? {
+                    self.counts.set((natively + 1, by_python));
+                    return Ok(value);
+                }
+            }
+        }
+        self.counts.set((natively, by_python + 1));
         self.interpreter("an inline expression")?.evaluate(store, variable, &code.text)
     }
 
@@ -218,6 +355,69 @@ impl Host for Python {
 
     fn caller(&self) -> Option<(Rc<str>, u32, Rc<str>)> {
         self.interpreter.get()?.caller()
+    }
+}
+
+/// What the native evaluator sees.
+struct View<'a> {
+    python: &'a Python,
+    store: &'a Store,
+}
+
+impl Lookup for View<'_> {
+    fn get_var(&self, name: &str) -> Result<Option<Value>, LookupError> {
+        Ok(self.store.get_var(name)?)
+    }
+
+    fn get_var_unexpanded(&self, name: &str) -> Result<Option<Value>, LookupError> {
+        Ok(self.store.get_raw(name)?)
+    }
+
+    fn get_var_flag(&self, variable: &str, flag: &str, expand: bool) -> Result<Option<Value>, LookupError> {
+        Ok(if expand {
+            self.store.get_flag(variable, flag)?
+        } else {
+            self.store.get_flag_raw(variable, flag)?
+        })
+    }
+
+    fn get_var_flags(&self, variable: &str) -> Result<Flags, LookupError> {
+        Ok(self.store.get_flags(variable).map_or(Flags::None, Flags::Some))
+    }
+
+    fn expand(&self, text: &str) -> Result<String, LookupError> {
+        Ok(self.store.expand(text, None)?)
+    }
+
+    fn is_context_name(&self, name: &str) -> bool {
+        if self.python.definitions.borrow().contains_key(name) {
+            return true;
+        }
+        if let Some(known) = self.python.context_names.borrow().get(name) {
+            return *known;
+        }
+        let known = match self.python.interpreter.get() {
+            Some(interpreter) => interpreter.knows(name),
+            None => FIRST_NAMES.contains(&name),
+        };
+        self.python.context_names.borrow_mut().insert(name.into(), known);
+        known
+    }
+
+    fn def_function(&self, name: &str) -> Option<Arc<Function>> {
+        let definition = self.python.definitions.borrow().get(name)?.clone();
+        Some(definition.function.get_or_init(|| Function::compile(&definition.code)).clone())
+    }
+
+    fn module(&self, name: &str) -> Option<Arc<Module>> {
+        self.python.modules.borrow().get(name).cloned()
+    }
+
+    fn inherits_class(&self, class: &str) -> Result<Option<bool>, LookupError> {
+        let classes = self.store.get_raw("__inherit_cache")?;
+        let end = format!("/{class}.bbclass");
+        let classes = classes.as_ref().and_then(Value::as_list).unwrap_or_default();
+        Ok(Some(classes.iter().filter_map(Value::as_str).any(|path| path.ends_with(&end))))
     }
 }
 

@@ -82,6 +82,8 @@ impl Request {
             .cloned()
             .collect();
         kept.push(("LC_ALL".into(), "en_US.UTF-8".into()));
+        // How rbake itself works, not what metadata sees: it isn't among the approved names.
+        kept.extend(self.environment.iter().filter(|(name, _)| name == "RBAKE_NATIVE_EXPR").cloned());
         kept
     }
 }
