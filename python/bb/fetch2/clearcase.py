@@ -7,7 +7,6 @@ CCASE_CUSTOM_CONFIG_SPEC it is part of the tarball's name only.
 import logging
 import os
 import shlex
-import shutil
 
 import bb
 from bb.fetch2 import (FetchError, FetchMethod, MissingParameterError, ParameterError, check_network_access,
@@ -60,6 +59,7 @@ class ClearCase(FetchMethod):
 
     def _run(self, ud, d, verb, arguments, workdir=None):
         """Run one of the tools: cleartool, rcleartool or FETCHCMD_ccrc."""
+        import shutil
         tool = shutil.which("cleartool") or shutil.which("rcleartool")
         command = [tool] if tool else list(ud.fallbackcmd)
         if not command:
@@ -99,7 +99,7 @@ class ClearCase(FetchMethod):
         # Setting the specification loads the files.
         logger.info("fetching data [VOB=%s label=%s view=%s]", ud.vob, ud.label, ud.viewname)
         logger.info("%s", self._run(ud, d, "setcs", ["-overwrite", ud.configspecfile], ud.viewdir))
-        shutil.copyfile(ud.configspecfile, os.path.join(ud.viewdir, ud.csname))
+        bb.utils.copyfile(ud.configspecfile, os.path.join(ud.viewdir, ud.csname))
         runfetchcmd(["tar", "-czf", ud.localpath, "."], d, cleanup=[ud.localpath], workdir=ud.viewdir)
         self.clean(ud, d)
 

@@ -4,7 +4,6 @@ Parameter protocol, https by default. Flags of SRC_URI for checksums are
 called NAME-VERSION.
 """
 
-import json
 import logging
 import os
 import re
@@ -71,12 +70,14 @@ class Crate(Wget):
         if target == rootdir:
             return
         # cargo accepts a vendored source only with its checksum beside it.
+        import json
         name = os.path.splitext(os.path.basename(ud.localpath))[0]
         with open(os.path.join(target, name, ".cargo-checksum.json"), "w") as file:
             json.dump({"files": {}, "package": bb.utils.sha256_file(ud.localpath)}, file)
 
     def latest_versionstring(self, ud, d, filter_regex=None):
         """(version, "") of the newest version the registry has."""
+        import json
         answer = self._fetch_index(ud.versionsurl, ud, d)
         if ud.versionsurl.startswith("https://index.crates.io/"):
             # One object a line.

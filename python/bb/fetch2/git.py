@@ -9,8 +9,6 @@ import logging
 import os
 import re
 import shlex
-import shutil
-import tempfile
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -232,6 +230,7 @@ class Git(LargeFiles, ShallowClones, FetchMethod):
             bb.utils.mkdirhier(ud.clonedir)
             runfetchcmd(unpack, d, workdir=ud.clonedir)
             return
+        import tempfile
         with tempfile.TemporaryDirectory(dir=d.getVar("DL_DIR")) as directory:
             runfetchcmd(unpack, d, workdir=directory)
             if "mirror" in self._git(ud, d, ["remote"], ud.clonedir).split():
@@ -254,7 +253,7 @@ class Git(LargeFiles, ShallowClones, FetchMethod):
             logger.warning("Unable to get top level for %s (not a git directory?): %s", ud.clonedir, exc)
         except FileNotFoundError as exc:
             logger.warning("%s", exc)
-        shutil.rmtree(ud.clonedir)
+        bb.utils.prunedir(ud.clonedir)
         return False
 
     @staticmethod
@@ -303,6 +302,7 @@ class Git(LargeFiles, ShallowClones, FetchMethod):
     @contextmanager
     def create_atomic(self, filename):
         """A temporary name for a file that gets its own when it is complete."""
+        import tempfile
         descriptor, partial = tempfile.mkstemp(dir=os.path.dirname(filename))
         os.close(descriptor)
         try:

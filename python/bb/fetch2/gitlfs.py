@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import shutil
 
 import bb
 from bb.fetch2.errors import FetchError
@@ -30,6 +29,7 @@ class LargeFiles:
 
     def _ensure_git_lfs(self, d, ud):
         """Raise FetchError unless git-lfs is installed."""
+        import shutil
         if shutil.which("git-lfs", path=d.getVar("PATH")) is None:
             raise FetchError("Repository %s has LFS content, install git-lfs on host to download (or set lfs=0 "
                              "to ignore it)" % self._get_repo_url(ud))

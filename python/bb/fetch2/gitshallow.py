@@ -3,7 +3,6 @@
 import fnmatch
 import logging
 import os
-import tempfile
 
 import bb
 from bb.fetch2.errors import FetchError
@@ -75,6 +74,7 @@ class ShallowClones:
     def clone_shallow_with_tarball(self, ud, d):
         """Make the shallow tarball, straight from upstream if the server lets us."""
         for ud.shallow_skip_fast in (False, True):
+            import tempfile
             with tempfile.TemporaryDirectory(dir=d.getVar("DL_DIR")) as directory:
                 clone = os.path.join(directory, "git")
                 try:

@@ -3,8 +3,6 @@
 import copy
 import logging
 import os
-import shutil
-import tempfile
 from collections import namedtuple
 
 import bb
@@ -87,12 +85,10 @@ class GitSM(Git):
     def _known_submodules(self, ud, d, prefer_tarball):
         """The submodules, as the clone or the shallow tarball shows them."""
         if ud.shallow and os.path.exists(ud.fullshallow) and (prefer_tarball or not os.path.exists(ud.clonedir)):
-            directory = tempfile.mkdtemp(dir=d.getVar("DL_DIR"))
-            try:
+            import tempfile
+            with tempfile.TemporaryDirectory(dir=d.getVar("DL_DIR")) as directory:
                 runfetchcmd(["tar", "-xzf", ud.fullshallow], d, workdir=directory)
                 return list(self._submodules(ud, directory, d))
-            finally:
-                shutil.rmtree(directory)
         return list(self._submodules(ud, ud.clonedir, d)) if os.path.exists(ud.clonedir) else []
 
     def need_update(self, ud, d):
