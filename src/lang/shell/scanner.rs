@@ -65,7 +65,7 @@ pub(super) fn scan(code: &str) -> Result<ShellScan, ShellSyntaxError> {
     let mut scanner = Scanner {
         code,
         found: ShellScan::default(),
-        tokens: Tokens::default(),
+        tokens: Tokens::for_length(code.len()),
         program: Program::default(),
         buffers: Buffers::default(),
         open: QuoteStack::new(),

@@ -238,13 +238,17 @@ impl Token {
 }
 
 /// The tokens of one text, reused from text to text to save allocations.
-#[derive(Default)]
 pub(super) struct Tokens {
     pub(super) list: Vec<Token>,
     rewritten: Vec<String>,
 }
 
 impl Tokens {
+    /// A buffer for a text of `length` bytes: a token and the blank after it have about six.
+    pub(super) fn for_length(length: usize) -> Tokens {
+        Tokens { list: Vec::with_capacity(length / 6 + 4), rewritten: Vec::new() }
+    }
+
     pub(super) fn clear(&mut self) {
         self.list.clear();
         self.rewritten.clear();
