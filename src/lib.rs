@@ -14,4 +14,6 @@ pub mod catalog;
 
 pub mod host;
 
+pub mod ui;
+
 pub mod cli;

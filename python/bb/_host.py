@@ -4,6 +4,9 @@
 import logging
 import sys
 
+# Metadata and layers' modules find `bb` and `os` without importing them once bb.build is loaded.
+import bb.build
+import bb.event
 from bb._engine import engine
 
 

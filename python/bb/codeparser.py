@@ -96,10 +96,8 @@ class ShellParser:
         self.execs = set()
 
     def parse_shell(self, value):
-        self.allexecs, self.funcdefs, unhandled = engine.scan_shell(value, self._name)
+        self.allexecs, self.funcdefs = engine.scan_shell(value)
         self.execs = self.allexecs - self.funcdefs
-        self.log = BufferedLogger(self._log)
-        self.log.buffer = unhandled
         return self.execs
 
 

@@ -174,18 +174,11 @@ impl CPython {
             }
             return Ok(());
         }
-        let padded = format!("{}{code}", "\n".repeat(before as usize));
-        let compiled = match COMPILE.get(py)?.call1((padded, file, "exec")) {
-            Ok(compiled) => compiled,
-            // It fails again there, and says so as BitBake does.
-            Err(_) => {
-                let keywords = PyDict::new(py);
-                keywords.set_item("lineno", before)?;
-                let utils = py.import("bb.utils")?;
-                utils.call_method("better_compile", (code, name, file), Some(&keywords))?
-            }
-        };
-        py.import("bb.utils")?.call_method1("better_exec", (compiled, py.None(), code, file))?;
+        let utils = py.import("bb.utils")?;
+        let keywords = PyDict::new(py);
+        keywords.set_item("lineno", before)?;
+        let compiled = utils.call_method("better_compile", (code, name, file), Some(&keywords))?;
+        utils.call_method1("better_exec", (compiled, py.None(), code, file))?;
         let function = context.get_item(name)?.map(Bound::unbind);
         let definition = Definition { code: code.into(), file: file.into(), before, function };
         self.definitions.borrow_mut().insert(name.into(), definition);
@@ -248,14 +241,23 @@ impl CPython {
         Ok(function)
     }
 
-    fn handle_object(&self, py: Python<'_>, handler: &Handler, event: &Event, store: &Store) -> PyResult<()> {
-        let Some(function) = self.handler(py, handler)? else { return Ok(()) };
+    fn handle_object(
+        &self,
+        py: Python<'_>,
+        handlers: &[Handler],
+        event: &Event,
+        store: &Store,
+    ) -> PyResult<()> {
         let module = py.import("bb.event")?;
         let arguments = event.arguments.iter().map(|value| to_python(py, value));
         let arguments = PyTuple::new(py, arguments.collect::<PyResult<Vec<_>>>()?)?;
         let object = module.getattr(event.class)?.call1(arguments)?;
-        let arguments = (&*handler.name, function, object, wrap(py, store)?);
-        module.call_method1("execute_handler", arguments)?;
+        let d = wrap(py, store)?;
+        for handler in handlers {
+            if let Some(function) = self.handler(py, handler)? {
+                module.call_method1("execute_handler", (&*handler.name, function, &object, &d))?;
+            }
+        }
         Ok(())
     }
 }
@@ -307,8 +309,12 @@ impl Interpreter for CPython {
         Python::attach(|py| self.call_objects(py, store, functions).or_fail(py))
     }
 
-    fn handle(&self, handler: &Handler, event: &Event, store: &Store) -> Result<(), DataError> {
-        Python::attach(|py| self.handle_object(py, handler, event, store).or_fail(py))
+    fn prepare(&self, handler: &Handler) -> Result<(), DataError> {
+        Python::attach(|py| self.handler(py, handler).map(drop).or_fail(py))
+    }
+
+    fn handle(&self, handlers: &[Handler], event: &Event, store: &Store) -> Result<(), DataError> {
+        Python::attach(|py| self.handle_object(py, handlers, event, store).or_fail(py))
     }
 
     fn filter(&self, value: &str, filter: &Value) -> Result<String, DataError> {

@@ -1,5 +1,6 @@
 //! The engine as a CPython extension module, `rbake_engine`.
 
+mod collect;
 mod context;
 mod cpython;
 mod datasmart;
@@ -18,6 +19,7 @@ use pyo3::prelude::*;
 fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<datasmart::DataSmart>()?;
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
+    collect::add(module)?;
     host::add(module)?;
     parse::add(module)?;
     scan::add(module)?;

@@ -1,9 +1,12 @@
 //! Reading metadata on behalf of the `bb.parse` package.
 
+use std::rc::Rc;
+
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyDict;
-use rbake::recipe::{self, Mode};
+use rbake::data::Value;
+use rbake::recipe::{self, Mode, StoredTable};
 
 use crate::datasmart::{DataSmart, wrap};
 use crate::engine::run;
@@ -53,6 +56,15 @@ fn addtask(
 #[pyfunction]
 fn deltask(py: Python<'_>, d: &Bound<'_, DataSmart>, task: &str) -> PyResult<()> {
     recipe::delete_task(d.get().store(py), task).or_raise(py)
+}
+
+/// Makes the table of tasks.
+#[pyfunction]
+fn add_tasks(py: Python<'_>, d: &Bound<'_, DataSmart>, tasks: Vec<String>) -> PyResult<()> {
+    let store = d.get().store(py);
+    let table = recipe::task_table(store, &tasks).or_raise(py)?;
+    let table = Value::Object(Rc::new(StoredTable(table)));
+    store.set_engine("_task_deps", table, "add_tasks").or_raise(py)
 }
 
 /// Records that the store depends on a file.
@@ -152,6 +164,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(handle, module)?)?;
     module.add_function(wrap_pyfunction!(addtask, module)?)?;
     module.add_function(wrap_pyfunction!(deltask, module)?)?;
+    module.add_function(wrap_pyfunction!(add_tasks, module)?)?;
     module.add_function(wrap_pyfunction!(mark_dependency, module)?)?;
     module.add_function(wrap_pyfunction!(check_dependency, module)?)?;
     module.add_function(wrap_pyfunction!(stamp, module)?)?;

@@ -10,8 +10,9 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PySet};
 use rbake::data::{DataError, Store};
 use rbake::lang::python::{ScanError, scan};
+use rbake::lang::shell;
 use rbake::recipe::basehash::Modules;
-use rbake::recipe::scanners::module_nodes;
+use rbake::recipe::scanners::{module_nodes, shell_error};
 
 use crate::datasmart::DataSmart;
 use crate::engine::{Engine, engine};
@@ -45,6 +46,18 @@ fn scan_python<'py>(
     let (references, execs) = (set(py, &found.references)?, set(py, &found.execs)?);
     let result = (references, execs, set(py, &found.var_execs)?, contains, unhandled);
     Ok(result.into_pyobject(py)?.into_any())
+}
+
+/// Scans shell code: the commands called, and the functions defined.
+#[pyfunction]
+fn scan_shell<'py>(py: Python<'py>, code: PyBackedStr) -> PyResult<(Bound<'py, PySet>, Bound<'py, PySet>)> {
+    match shell::scan(&code) {
+        Ok(found) => Ok((set(py, &found.all_execs)?, set(py, &found.funcdefs)?)),
+        Err(error) => {
+            let store = engine(py)?.run.store();
+            Err(to_python(py, shell_error(&store, &code, &error)))
+        }
+    }
 }
 
 /// The functions of Python modules that code may call, scanned. They change only with `addpylib`.
@@ -106,6 +119,7 @@ fn exclude_module_references(py: Python<'_>, d: &Bound<'_, DataSmart>) -> PyResu
 /// Adds the functions to the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(scan_python, module)?)?;
+    module.add_function(wrap_pyfunction!(scan_shell, module)?)?;
     module.add_function(wrap_pyfunction!(module_functions, module)?)?;
     module.add_function(wrap_pyfunction!(exclude_module_references, module)?)?;
     Ok(())

@@ -91,20 +91,31 @@ fn generate_dependencies<'py>(
     nodes(py, &signatures(py, d.get().store(py), ignored_vars)?)
 }
 
+type Signed<'py> = (Generated<'py>, Bound<'py, PyDict>, Bound<'py, PyDict>);
+
+fn all<'py>(py: Python<'py>, found: &Signatures) -> PyResult<Signed<'py>> {
+    let (reached, hashes) = (PyDict::new(py), PyDict::new(py));
+    for (task, (names, hash)) in found.tasks.iter().zip(found.reached.iter().zip(&found.hashes)) {
+        reached.set_item(&**task, frozen(py, names.iter())?)?;
+        hashes.set_item(&**task, hash)?;
+    }
+    Ok((nodes(py, found)?, reached, hashes))
+}
+
 /// The same, and for each task all it reaches and its basehash.
 #[pyfunction]
 fn task_signatures<'py>(
     py: Python<'py>,
     d: &Bound<'py, DataSmart>,
     ignored_vars: &Bound<'py, PyAny>,
-) -> PyResult<(Generated<'py>, Bound<'py, PyDict>, Bound<'py, PyDict>)> {
-    let found = signatures(py, d.get().store(py), ignored_vars)?;
-    let (reached, hashes) = (PyDict::new(py), PyDict::new(py));
-    for (task, (names, hash)) in found.tasks.iter().zip(found.reached.iter().zip(&found.hashes)) {
-        reached.set_item(&**task, frozen(py, names.iter())?)?;
-        hashes.set_item(&**task, hash)?;
-    }
-    Ok((nodes(py, &found)?, reached, hashes))
+) -> PyResult<Signed<'py>> {
+    all(py, &signatures(py, d.get().store(py), ignored_vars)?)
+}
+
+/// The same as it was worked out when the recipe was finished; None if it wasn't.
+#[pyfunction]
+fn known_signatures<'py>(py: Python<'py>, d: &Bound<'py, DataSmart>) -> PyResult<Option<Signed<'py>>> {
+    rbake::recipe::Signed::of(d.get().store(py)).map(|found| all(py, &found)).transpose()
 }
 
 /// Adds the functions to the module.
@@ -112,5 +123,6 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(build_dependencies, module)?)?;
     module.add_function(wrap_pyfunction!(generate_dependencies, module)?)?;
     module.add_function(wrap_pyfunction!(task_signatures, module)?)?;
+    module.add_function(wrap_pyfunction!(known_signatures, module)?)?;
     Ok(())
 }

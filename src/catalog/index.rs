@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::record::{RecipeRecord, RecipeVersion};
-use crate::lang::pattern::Pattern;
+use crate::lang::pattern::{Pattern, literal_start};
 
 /// A record's place in its [`Catalog`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,14 +41,26 @@ pub struct Catalog {
 struct DynamicPackages {
     word: String,
     recipes: Vec<RecipeId>,
-    /// Compiled at first use; most builds never ask.
+    /// What every match starts with. It rules out nearly all patterns before they need compiling.
+    start: String,
+    /// Compiled at first use.
     pattern: OnceLock<Option<Pattern>>,
 }
 
 impl DynamicPackages {
-    /// `None` if the word is no regular expression. A plus sign stands for itself, since it occurs in names.
-    fn pattern(&self) -> Option<&Pattern> {
-        self.pattern.get_or_init(|| Pattern::matching(&self.word.replace('+', "\\+")).ok()).as_ref()
+    fn new(word: &str) -> DynamicPackages {
+        // A plus sign stands for itself, since it occurs in names.
+        let word = word.replace('+', "\\+");
+        DynamicPackages { start: literal_start(&word), word, recipes: Vec::new(), pattern: OnceLock::new() }
+    }
+
+    /// Whether the word matches a name; `Err` if it has to be asked and is no regular expression.
+    fn matches(&self, name: &str) -> Result<bool, String> {
+        if !name.starts_with(&self.start) {
+            return Ok(false);
+        }
+        let pattern = self.pattern.get_or_init(|| Pattern::matching(&self.word).ok());
+        pattern.as_ref().map(|pattern| pattern.is_match(name)).ok_or_else(|| self.word.clone())
     }
 }
 
@@ -78,11 +90,7 @@ impl Catalog {
             catalog.add(id, record);
             for word in &record.packages_dynamic {
                 let place = *dynamic.entry(word).or_insert_with(|| {
-                    catalog.packages_dynamic.push(DynamicPackages {
-                        word: word.clone(),
-                        recipes: Vec::new(),
-                        pattern: OnceLock::new(),
-                    });
+                    catalog.packages_dynamic.push(DynamicPackages::new(word));
                     catalog.packages_dynamic.len() - 1
                 });
                 catalog.packages_dynamic[place].recipes.push(id);
@@ -175,8 +183,7 @@ impl Catalog {
         found.extend_from_slice(slice(&self.packages, item));
         if found.is_empty() {
             for dynamic in &self.packages_dynamic {
-                let pattern = dynamic.pattern().ok_or_else(|| dynamic.word.replace('+', "\\+"))?;
-                if pattern.is_match(item) {
+                if dynamic.matches(item)? {
                     found.extend_from_slice(&dynamic.recipes);
                 }
             }

@@ -1,88 +1,168 @@
-//! `rbake`: reading metadata and showing it.
+//! `rbake` and `bitbake`.
 
 use std::process::ExitCode;
 
-use crate::host::{Answer, Listener, Project, Question, Settings, load};
+use super::args::Manner;
+use super::args::bake::{Action, ActionError, BakeOptions};
+use super::session::{Session, Told};
+use crate::catalog::VersionRow;
+use crate::catalog::preferences::Preferences;
+use crate::catalog::{OsTree, version_rows};
+use crate::host::{Project, Question};
 use crate::lang::diagnostic::Severity;
 use crate::recipe::Request;
 
-/// Prints messages as they come.
-#[derive(Default)]
-struct Plain {
-    warnings: usize,
-    errors: usize,
-}
-
-impl Listener for Plain {
-    fn said(&mut self, severity: Severity, text: &str, recipe: &str) {
-        let recipe = if recipe.is_empty() { String::new() } else { format!("{recipe}: ") };
-        match severity {
-            Severity::Debug | Severity::Verbose => {}
-            Severity::Plain => println!("{text}"),
-            Severity::Note => println!("NOTE: {text}"),
-            Severity::Warning => {
-                self.warnings += 1;
-                eprintln!("WARNING: {recipe}{text}");
-            }
-            Severity::Error => {
-                self.errors += 1;
-                eprintln!("ERROR: {recipe}{text}");
-            }
-        }
-    }
-    fn progress(&mut self, _done: usize, _total: usize) {}
-}
+/// The version of BitBake whose metadata is understood.
+const BITBAKE: &str = "2.19.0";
 
 /// Runs the tool.
-pub fn run(arguments: &[String]) -> ExitCode {
-    let cwd = std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_default();
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let show = arguments.iter().any(|argument| argument == "-e");
-    let request =
-        Request { environment, tracking: show, command_line: arguments.to_vec(), ..Request::default() };
-    let program = std::env::current_exe().unwrap_or_default();
-    let settings = Settings { request, program, cwd: cwd.clone(), keep_going: true };
-    let mut plain = Plain::default();
-    let mut project = match Project::open(settings, &mut plain) {
-        Ok(project) => project,
-        Err(error) => {
-            eprintln!("ERROR: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    if show && arguments.len() == 2 {
-        match project.ask(&Question::Environment { recipe: None, mc: String::new() }, &mut plain) {
-            Ok(Answer::Text(text)) => print!("{}", text.unwrap_or_default()),
-            other => eprintln!("{other:?}"),
+pub fn run(arguments: &[String], manner: Manner, options: &BakeOptions) -> ExitCode {
+    if options.version {
+        match manner {
+            Manner::BitBake => println!("BitBake Build Tool version {BITBAKE}"),
+            Manner::Rbake => {
+                println!("rbake {} (reads the metadata of BitBake {BITBAKE})", env!("CARGO_PKG_VERSION"));
+            }
         }
         return ExitCode::SUCCESS;
     }
-    match load(&mut project, &cwd, &mut plain) {
-        Ok(metadata) => {
-            for (recipe, failure) in &metadata.failed {
-                eprintln!("ERROR: {}: {}: {}", recipe.path, failure.class, failure.text);
-            }
-            println!("{}", metadata.summary);
-            if let Some(target) = arguments.iter().skip(1).find(|argument| !argument.starts_with('-')) {
-                for world in &metadata.worlds {
-                    for record in world.catalog.records().iter().filter(|record| record.pn == *target) {
-                        let file = crate::catalog::VirtualFile::parse(&record.file);
-                        let recipe = world.tree.recipe(file.path).recipe;
-                        let question = Question::Environment {
-                            recipe: Some((recipe, file.class.to_owned())),
-                            mc: String::new(),
-                        };
-                        match project.ask(&question, &mut plain) {
-                            Ok(Answer::Text(text)) => print!("{}", text.unwrap_or_default()),
-                            other => eprintln!("{other:?}"),
-                        }
-                    }
-                }
-            }
-        }
-        Err(error) => eprintln!("ERROR: {error}"),
+    let mut console = Session::options(manner);
+    (console.debug, console.verbose, console.quiet) = (options.debug, options.verbose, options.quiet);
+    let mut session = Session::new(arguments, manner, console);
+    // There is no resident server: what would end it has nothing to do, and who asks for one learns that there is none.
+    if options.server.kill {
+        session.console.message(Severity::Note, "bitbake server is not running.");
+        return ExitCode::SUCCESS;
     }
-    if plain.errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if options.server.status_only {
+        return ExitCode::FAILURE;
+    }
+    let result = act(&mut session, options);
+    session.finish(result)
+}
+
+fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
+    let request = Request {
+        prefiles: options.prefile.clone(),
+        postfiles: options.postfile.clone(),
+        tracking: options.show_environment,
+        ..Request::default()
+    };
+    let keep_going = session.manner == Manner::Rbake || !options.halt;
+    let mut project = session.open(request, keep_going)?;
+    let mut targets = options.targets.clone();
+    if targets.is_empty()
+        && let Some(main) = project.configuration().first()
+    {
+        targets.extend(main.get_var("BBTARGETS").unwrap_or_default().split_whitespace().map(str::to_owned));
+    }
+    let action = options.action(&targets).map_err(|error| match error {
+        ActionError::NothingToDo => {
+            session.console.plain(&error.to_string());
+            Told
+        }
+        error => session.fail(&error.to_string()),
+    })?;
+    match action {
+        Action::ParseFiles => {
+            session.counts = true;
+            session.load(&mut project).map(drop)
+        }
+        Action::ShowVersions => show_versions(session, &mut project),
+        Action::ShowEnvironment(None) => {
+            let question = Question::Environment { recipe: None, mc: String::new() };
+            show(session, &mut project, &question)
+        }
+        Action::ShowEnvironment(Some(file)) => {
+            let recipe = find_file(session, &project, &file)?;
+            show(
+                session,
+                &mut project,
+                &Question::Environment { recipe: Some((recipe, String::new())), mc: String::new() },
+            )
+        }
+        Action::ShowEnvironmentTarget(target) => {
+            if let Some(mc) = target.strip_prefix("mc:").filter(|rest| !rest.contains(':')) {
+                let question = Question::Environment { recipe: None, mc: mc.to_owned() };
+                return show(session, &mut project, &question);
+            }
+            let metadata = session.load(&mut project)?;
+            let found = session.resolve_one(&metadata, &target, &options.extra_assume_provided)?;
+            show(session, &mut project, &Question::Environment { recipe: Some(found), mc: String::new() })
+        }
+        Action::BuildTargets(_)
+        | Action::GenerateDotGraph(_)
+        | Action::BuildFile(_)
+        | Action::CompareRevisions => {
+            let metadata = session.load(&mut project)?;
+            for target in &targets {
+                session.resolve_one(&metadata, target, &options.extra_assume_provided)?;
+            }
+            Err(session.fail("this version of rbake reads metadata and shows it; it does not run tasks yet"))
+        }
+    }
+}
+
+fn show(session: &mut Session, project: &mut Project, question: &Question) -> Result<(), Told> {
+    let text = session.ask(project, question)?.unwrap_or_default();
+    session.console.plain(text.strip_suffix('\n').unwrap_or(&text));
+    Ok(())
+}
+
+/// The recipe file that `-b` means.
+pub fn find_file(
+    session: &mut Session,
+    project: &Project,
+    file: &str,
+) -> Result<crate::recipe::RecipeFile, Told> {
+    let cwd = session.cwd.clone();
+    let trees = crate::host::find_files(project, &cwd, &mut super::session::Quiet).map_err(|_| Told)?;
+    let absolute = |path: &str| crate::recipe::absolute(&cwd, path);
+    let Some(tree) = trees.first() else { return Err(Told) };
+    match tree.files.find_recipe(file, &OsTree::new(), absolute) {
+        Ok(path) => Ok(tree.recipe(&path).recipe),
+        Err(none) if none.matches.is_empty() => {
+            Err(session.fail(&format!("Unable to find any recipe file matching '{file}'")))
+        }
+        Err(many) => {
+            let mut message = format!(
+                "Unable to match '{file}' to a specific recipe file - {} matches found:",
+                many.matches.len()
+            );
+            for path in &many.matches {
+                message.push_str(&format!("\n    {path}"));
+            }
+            Err(session.fail(&message))
+        }
+    }
+}
+
+fn show_versions(session: &mut Session, project: &mut Project) -> Result<(), Told> {
+    let metadata = session.load(project)?;
+    let Some(world) = metadata.worlds.first() else { return Ok(()) };
+    let mut said = Vec::new();
+    let (rows, missing) = version_rows(&world.catalog, &world.tree.preferences, &mut said);
+    session.tell(&said);
+    for row in VersionRow::header().iter().chain(&rows) {
+        session.console.plain(&row.to_string());
+    }
+    match missing {
+        Some(missing) => Err(session.fail(&missing.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// `rbake --internal-dump-all`: every variable of every target as JSON lines, for tests/conformance.
+pub fn dump_all(arguments: &[String]) -> ExitCode {
+    let mut session = Session::new(arguments, Manner::Rbake, Session::options(Manner::Rbake));
+    let result = (|| {
+        let mut project = session.open(Request::default(), true)?;
+        let cwd = session.cwd.clone();
+        let trees = crate::host::find_files(&project, &cwd, &mut super::session::Quiet).map_err(|_| Told)?;
+        let wanted: Vec<_> =
+            trees.iter().flat_map(|tree| tree.files.recipes.iter().map(|path| tree.recipe(path))).collect();
+        let dumped = project.dump(&wanted, &mut super::session::Quiet, &mut |line| println!("{line}"));
+        dumped.map_err(|error| session.fail(&error.to_string()))
+    })();
+    session.finish(result)
 }

@@ -1,9 +1,15 @@
-//! Floor 8: the tools. The only place that prints, with `ui`.
+//! Floor 8: the tools, one file each. Only here and in `ui` does the program print.
 
 pub mod args;
 mod bake;
+mod getvar;
+mod hint;
+pub mod layers;
+mod session;
 
 use std::process::ExitCode;
+
+use args::{Command, Invocation};
 
 use crate::host::{Channel, fork_plain, plain_run, serve};
 
@@ -17,5 +23,23 @@ pub fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    bake::run(&arguments)
+    if arguments.get(1).is_some_and(|argument| argument == "--internal-dump-all") {
+        return bake::dump_all(&arguments);
+    }
+    let Invocation { manner, command, .. } = match args::parse(&arguments, &session::surroundings()) {
+        Ok(invocation) => invocation,
+        Err(exit) => {
+            print!("{}", exit.stdout());
+            eprint!("{}", exit.stderr());
+            return ExitCode::from(exit.code());
+        }
+    };
+    match command {
+        Command::Bake(options) => bake::run(&arguments, manner, &options),
+        Command::GetVar(options) => getvar::run(&arguments, manner, &options),
+        Command::Layers(_) => {
+            eprintln!("rbake-layers isn't part of this version");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -335,6 +335,48 @@ impl Project {
         }
     }
 
+    /// Sends every recipe's stores to `line`, one JSON text each (`--internal-dump-all`).
+    ///
+    /// # Errors
+    /// No host can be started, or a recipe can't be read.
+    pub fn dump(
+        &mut self,
+        wanted: &[Wanted],
+        listener: &mut dyn Listener,
+        line: &mut dyn FnMut(&str),
+    ) -> Result<(), HostError> {
+        let client = self.ready(listener)?;
+        client.ask(&Question::Fork, &mut |severity, text| listener.said(severity, text, ""))?;
+        let (jobs, queue) = crossbeam::channel::unbounded::<&Wanted>();
+        for wanted in wanted {
+            // The queue's other end lives as long as this function.
+            let _ = jobs.send(wanted);
+        }
+        drop(jobs);
+        let (results, done) = crossbeam::channel::bounded(8);
+        let client = self.ready(listener)?;
+        std::thread::scope(|scope| {
+            for worker in client.workers() {
+                let (queue, results) = (queue.clone(), results.clone());
+                scope.spawn(move || {
+                    for wanted in queue {
+                        let question = Question::Dump { recipe: wanted.recipe.clone() };
+                        if results.send(ask(worker, &question, &mut |_, _| {})).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(results);
+            for answer in done {
+                if let Answer::Text(Some(text)) = answer? {
+                    text.lines().for_each(&mut *line);
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn save(&self, wanted: &[Wanted], slots: &[Option<Vec<RecipeRecord>>], listener: &mut dyn Listener) {
         let mut entries = Vec::new();
         for (wanted, records) in wanted.iter().zip(slots) {

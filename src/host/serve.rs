@@ -108,6 +108,9 @@ impl Service {
                     .iter()
                     .map(|(mc, store)| config_record(mc, store, &self.run.python))
                     .collect::<Result<Vec<_>, _>>()?;
+                if let Some((_, main)) = configuration.stores.first() {
+                    self.run.sign_recipes(main)?;
+                }
                 self.run.python.save()?;
                 self.configuration = Some(configuration);
                 Ok(Answer::Configured(records))
@@ -146,9 +149,9 @@ impl Service {
 
     fn read(&self, recipe: &RecipeFile, only: Option<&str>) -> Result<Vec<(String, Store)>, DataError> {
         let configuration = self.store(&recipe.mc)?;
-        let result = read_recipe(&self.run, configuration, recipe, only);
+        // Before and not after, since what is asked of the stores still needs the recipe's functions.
         self.run.python.restore();
-        result
+        read_recipe(&self.run, configuration, recipe, only)
     }
 
     fn variant(&self, recipe: &RecipeFile, variant: &str) -> Result<Store, DataError> {

@@ -7,5 +7,7 @@ pub mod lines;
 pub mod pattern;
 pub mod python;
 pub mod repr;
+pub mod shell;
 pub mod statement;
+pub mod suggest;
 pub mod text;

@@ -138,9 +138,17 @@ impl Python {
         self.interpreter("an anonymous Python function")?.call(store, functions)
     }
 
-    /// Runs a handler.
-    pub fn handle(&self, handler: &Handler, event: &Event, store: &Store) -> Result<(), DataError> {
-        self.interpreter("an event handler")?.handle(handler, event, store)
+    /// Compiles a handler that was just registered, if there is an interpreter already.
+    pub fn prepare(&self, handler: &Handler) -> Result<(), DataError> {
+        self.interpreter.get().map_or(Ok(()), |interpreter| interpreter.prepare(handler))
+    }
+
+    /// Runs handlers in order.
+    pub fn handle(&self, handlers: &[Handler], event: &Event, store: &Store) -> Result<(), DataError> {
+        if handlers.is_empty() {
+            return Ok(());
+        }
+        self.interpreter("an event handler")?.handle(handlers, event, store)
     }
 
     /// Carries out `addpylib`.

@@ -217,7 +217,7 @@ fn read_one(run: &Run, request: &Request, base: &Store, mc: &str) -> Result<Stor
     for file in &request.prefiles {
         config_file(run, file, &data)?;
     }
-    let bblayers = find_config(&data.get_str("BBPATH")?, run.cwd(), "bblayers.conf");
+    let bblayers = find_config(&data.get_str("BBPATH")?, &run.cwd(), "bblayers.conf");
     if let Some(bblayers) = &bblayers {
         data.set_engine("TOPDIR", dirname(dirname(bblayers)), HERE)?;
         config_file(run, bblayers, &data)?;

@@ -45,6 +45,7 @@ impl Run {
             store.set_var("__BBHANDLERS_MC", Value::list(mine.iter().map(String::as_str)), Origin::Hidden)?;
         }
         if !known {
+            self.python.prepare(&handler)?;
             self.handlers.borrow_mut().push(handler);
         }
         Ok(())
@@ -62,17 +63,14 @@ impl Run {
 
     /// Fires an event at the handlers that want it and belong to the store.
     pub fn fire(&self, store: &Store, class: &'static str, arguments: Vec<Value>) -> Result<(), DataError> {
-        let wanted: Vec<Handler> =
-            self.handlers.borrow().iter().filter(|h| wants(h, class)).cloned().collect();
+        let mut wanted: Vec<Handler> =
+            self.handlers.borrow().iter().filter(|handler| wants(handler, class)).cloned().collect();
         if wanted.is_empty() {
             return Ok(());
         }
         let mine = store.get_raw("__BBHANDLERS_MC")?.map(|names| names.strings()).unwrap_or_default();
-        let event = Event { class, arguments };
-        for handler in wanted.iter().filter(|handler| mine.iter().any(|name| **name == *handler.name)) {
-            self.python.handle(handler, &event, store)?;
-        }
-        Ok(())
+        wanted.retain(|handler| mine.iter().any(|name| **name == *handler.name));
+        self.python.handle(&wanted, &Event { class, arguments }, store)
     }
 }
 

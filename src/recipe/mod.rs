@@ -11,6 +11,7 @@ mod inherit;
 mod read;
 mod run;
 pub mod scanners;
+mod sign;
 mod tasks;
 
 pub use config::{Configuration, Request, find_config, read_configuration};
@@ -18,5 +19,6 @@ pub use depends::{FileDepends, Stamp, recorded};
 pub use evaluate::{Mode, handle};
 pub use finalise::{StoredTable, finalise, virtual_name};
 pub use read::{RecipeFile, read_recipe};
-pub use run::{Run, dirname, io_error, join, stamp_of};
-pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task};
+pub use run::{Run, absolute, dirname, io_error, join, stamp_of};
+pub use sign::Signed;
+pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task, task_table};

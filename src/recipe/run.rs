@@ -23,7 +23,6 @@ pub struct Run {
     statements: RefCell<FxHashMap<Rc<str>, Rc<File>>>,
     stamps: RefCell<FxHashMap<Rc<str>, Option<Stamp>>>,
     pub(super) handlers: RefCell<Vec<Handler>>,
-    cwd: OnceCell<String>,
     /// How many files are being read, one inside the other.
     depth: Rc<Cell<usize>>,
     signatures: OnceCell<Box<SignatureHook>>,
@@ -54,7 +53,6 @@ impl Run {
             statements: RefCell::default(),
             stamps: RefCell::default(),
             handlers: RefCell::default(),
-            cwd: OnceCell::new(),
             depth: Rc::default(),
             signatures: OnceCell::new(),
         })
@@ -83,33 +81,21 @@ impl Run {
         Some(Depth(self.depth.clone()))
     }
 
-    /// The working directory at the first question.
-    pub fn cwd(&self) -> &str {
-        self.cwd.get_or_init(|| {
-            std::env::current_dir()
-                .map(|dir| dir.to_string_lossy().into_owned())
-                .unwrap_or_else(|_| "/".into())
-        })
+    /// The working directory. Metadata may change it.
+    pub fn cwd(&self) -> String {
+        std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_else(|_| "/".into())
     }
 
-    /// `os.path.abspath`: absolute and without `.`, `..` and double slashes, by text alone.
+    /// A path made absolute from the working directory.
     pub fn absolute(&self, path: &str) -> String {
-        let mut out = PathBuf::new();
-        let joined = Path::new(self.cwd()).join(path);
-        for part in joined.components() {
-            match part {
-                Component::ParentDir => {
-                    out.pop();
-                }
-                Component::CurDir => {}
-                other => out.push(other),
-            }
-        }
-        out.to_string_lossy().into_owned()
+        absolute(&self.cwd(), path)
     }
 
     /// A file's stamp; None if there is no such file. Remembered for the run.
     pub fn stamp(&self, file: &str) -> Option<Stamp> {
+        if !file.starts_with('/') {
+            return self.stamp(&join(&self.cwd(), file));
+        }
         if let Some(stamp) = self.stamps.borrow().get(file) {
             return *stamp;
         }
@@ -120,6 +106,9 @@ impl Run {
 
     /// A file's stamp as it is now, remembered instead of the old one.
     pub fn fresh_stamp(&self, file: &str) -> Option<Stamp> {
+        if !file.starts_with('/') {
+            return self.fresh_stamp(&join(&self.cwd(), file));
+        }
         let stamp = stamp_of(file);
         self.stamps.borrow_mut().insert(file.into(), stamp);
         stamp
@@ -228,4 +217,19 @@ pub fn stamp_of(file: &str) -> Option<Stamp> {
         size: meta.size(),
         inode: meta.ino(),
     })
+}
+
+/// `os.path.abspath`: absolute and without `.`, `..` and double slashes, by text alone.
+pub fn absolute(cwd: &str, path: &str) -> String {
+    let mut out = PathBuf::new();
+    for part in Path::new(cwd).join(path).components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out.to_string_lossy().into_owned()
 }

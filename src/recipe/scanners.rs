@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::basehash::{ModuleNode, Modules, Scanners};
 use crate::data::{CodeScan, DataError, Level, Store, Text};
+use crate::lang::shell::{self, ShellErrorKind, ShellSyntaxError};
 use crate::python::interpreter::ModuleFunction;
 use crate::python::scope::Python;
 
@@ -41,8 +42,24 @@ impl Scanners for CodeScanners {
 }
 
 fn shell_commands(store: &Store, code: &str) -> Result<Vec<Rc<str>>, DataError> {
-    let _ = (store, Level::Error, code);
-    Err(DataError::raised("NotImplementedError", "shell"))
+    let scan = shell::scan(code).map_err(|error| shell_error(store, code, &error))?;
+    Ok(scan.execs.into_iter().map(Rc::from).collect())
+}
+
+/// Reports shell code that can't be scanned as BitBake does, and gives the exception it raises.
+pub fn shell_error(store: &Store, code: &str, error: &ShellSyntaxError) -> DataError {
+    let lines: Vec<&str> = code.split('\n').collect();
+    let last = &lines[lines.len().saturating_sub(5)..];
+    store.log(
+        Level::Error,
+        &format!("Error during parse shell code, the last 5 lines are:\n{}", last.join("\n")),
+    );
+    let class = match error.kind {
+        ShellErrorKind::Syntax => "ShellSyntaxError",
+        ShellErrorKind::NeedMore => "NeedMore",
+        ShellErrorKind::NotImplemented => "NotImplementedError",
+    };
+    DataError::raised(class, error.reference.as_str())
 }
 
 /// The nodes of module functions. `excluded` gives the names that metadata takes out of one (flag `vardepsexclude`).

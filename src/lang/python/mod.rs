@@ -11,10 +11,12 @@ mod tokens;
 mod walk;
 
 pub use error::{PythonSyntaxError, ScanError};
+pub(crate) use scan::is_py_space;
 pub use scan::{
     HookError, HookResult, Literal, NoHooks, PythonScan, ScanHooks, Unhandled, scan, scan_expression,
 };
 pub use syntax::PythonVersion;
+pub(crate) use syntax::{parse_expression, parse_module};
 
 #[cfg(test)]
 mod tests;
