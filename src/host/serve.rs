@@ -123,10 +123,12 @@ impl Service {
             }
             Question::Environment { recipe: Some((recipe, variant)), .. } => {
                 let store = self.variant(&recipe, &variant)?;
-                Ok(Answer::Text(Some(store.environment_text()?)))
+                let configuration = self.store(&recipe.mc)?;
+                Ok(Answer::Text(Some(store.environment_text(configuration)?)))
             }
             Question::Environment { recipe: None, mc } => {
-                Ok(Answer::Text(Some(self.store(&mc)?.environment_text()?)))
+                let store = self.store(&mc)?;
+                Ok(Answer::Text(Some(store.environment_text(store)?)))
             }
             Question::Variable(variable) => Ok(Answer::Text(self.variable(&variable)?)),
             Question::Dump { recipe } => {

@@ -165,9 +165,6 @@ pub fn read_configuration(run: &Run, request: &Request) -> Result<Configuration,
         let arguments = Value::list(request.command_line.iter().map(String::as_str)).repr();
         main.set_engine("BB_CMDLINE", arguments, "read_configuration")?;
     }
-    for (_, store) in &stores {
-        store.set_tracking(false);
-    }
     Ok(Configuration { stores })
 }
 
