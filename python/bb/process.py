@@ -18,7 +18,6 @@ class CmdError(RuntimeError):
     """A command that could not be run."""
 
     def __init__(self, command, msg=None):
-        super().__init__(command, msg)
         self.command = command
         self.msg = msg
 
@@ -45,9 +44,6 @@ class ExecutionError(CmdError):
         self.stderr = stderr
         # Text that whoever catches the exception may append to the message.
         self.extra_message = None
-
-    def __reduce__(self):
-        return type(self), (self.command, self.exitcode, self.stdout, self.stderr), {"extra_message": self.extra_message}
 
     def __str__(self):
         output = (self.stderr or "") + (self.stdout or "")

@@ -202,6 +202,7 @@ class _LayerEditor:
 
         original = [_without_slash(path) for path in value.split()]
         layers = list(original)
+        gone = len(self.removed)
         for pattern in self.remove:
             wanted = self.canonical(pattern)
             match = next((path for path in layers if fnmatch.fnmatch(self.canonical(path), wanted)), None)
@@ -214,7 +215,7 @@ class _LayerEditor:
             self.add = []
         if self.edit_cb:
             layers = [self.edit_cb(path, self.canonical(path)) for path in layers]
-        if layers == original:
+        if layers == original and len(self.removed) == gone:
             return value, None, 2, False
         if operator == "+=" and not layers:
             layers = None
