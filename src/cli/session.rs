@@ -290,6 +290,11 @@ impl<'m> Prepared<'m> {
         Prepared { parts }
     }
 
+    /// The PREFERRED_PROVIDERS of a configuration.
+    pub fn preferred(&self, mc: &str) -> Option<&PreferredProviders> {
+        self.parts.iter().find(|(world, ..)| world.tree.mc == mc).map(|(_, preferred, _)| preferred)
+    }
+
     /// The configurations for the resolver.
     pub fn configurations(&self) -> Vec<Configuration<'_>> {
         self.parts

@@ -95,6 +95,8 @@ pub struct ConfigRecord {
     pub depends: Vec<FileDepend>,
     /// Hash of everything that recipes inherit from it.
     pub hash: String,
+    /// The directory of the layer whose layer.conf added each word to BBFILE_COLLECTIONS.
+    pub collections: Vec<(String, String)>,
 }
 
 /// Why something ended early.

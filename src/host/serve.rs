@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::channel::Channel;
 use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
-use crate::catalog::RecipeRecord;
+use crate::catalog::{Layers, RecipeFiles, RecipeRecord};
 use crate::catalog::extract::{Source, extract};
 use crate::catalog::record::{FileDepend, Fingerprint};
 use crate::data::{DataError, Level, Store, Value};
@@ -103,11 +103,13 @@ impl Service {
         match question {
             Question::Configure(request) => {
                 let configuration = read_configuration(&self.run, &request)?;
-                let records = configuration
-                    .stores
-                    .iter()
-                    .map(|(mc, store)| config_record(mc, store, &self.run.python))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let mut records = Vec::with_capacity(configuration.stores.len());
+                for (mc, store) in &configuration.stores {
+                    let mut record = config_record(mc, store, &self.run.python)?;
+                    record.collections = configuration.collections.clone();
+                    set_prioritized(store, &record)?;
+                    records.push(record);
+                }
                 if let Some((_, main)) = configuration.stores.first() {
                     self.run.sign_recipes(main)?;
                 }
@@ -214,7 +216,7 @@ fn records(
 }
 
 /// Variables that the program needs of a configuration, by name.
-const WANTED: [&str; 22] = [
+const WANTED: [&str; 23] = [
     "ASSUME_PROVIDED",
     "BBFILES",
     "BBFILE_COLLECTIONS",
@@ -231,6 +233,7 @@ const WANTED: [&str; 22] = [
     "BB_NUMBER_THREADS",
     "BB_SIGNATURE_HANDLER",
     "CACHE",
+    "INHERIT",
     "LAYERSERIES_CORENAMES",
     "MULTI_PROVIDER_ALLOWED",
     "TMPDIR",
@@ -274,7 +277,15 @@ fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecor
         })
         .collect();
     let hash = configuration_hash(&expanded, python)?;
-    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash })
+    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash, collections: Vec::new() })
+}
+
+/// Sets BBFILES_PRIORITIZED: classes ask it which layer a file belongs to (`bb.utils.get_file_layer`).
+fn set_prioritized(store: &Store, record: &ConfigRecord) -> Result<(), DataError> {
+    // What is wrong with the layers is said where the files are looked for.
+    let (layers, _) = Layers::read(record);
+    let words = RecipeFiles::prioritize(record, &layers);
+    store.set_engine("BBFILES_PRIORITIZED", words.join(" "), "set_prioritized")
 }
 
 /// A hash of everything that a recipe inherits from its configuration: as long as it stays the same, so do the recipes.
