@@ -215,12 +215,7 @@ fn environment(run: &Run, request: &Request) -> Result<Store, DataError> {
 type Collections = Vec<(String, String)>;
 
 /// Reads the configuration of one multiconfig.
-fn read_one(
-    run: &Run,
-    request: &Request,
-    base: &Store,
-    mc: &str,
-) -> Result<(Store, Collections), DataError> {
+fn read_one(run: &Run, request: &Request, base: &Store, mc: &str) -> Result<(Store, Collections), DataError> {
     const HERE: &str = "read_one";
     let mut data = base.copy();
     let mut collections = Collections::new();
