@@ -49,6 +49,10 @@ fn build(py: Python<'_>, error: DataError) -> PyResult<PyErr> {
         DataError::NeedsPython(what) => {
             return Ok(PyRuntimeError::new_err(format!("{what} needs an interpreter")));
         }
+        error @ DataError::Syntax(_) => {
+            let (class, text) = error.class_and_text();
+            return make(py, &class, &text);
+        }
         DataError::Raised { class, message, source, .. } => {
             return match source.as_ref().and_then(|source| original(py, source)) {
                 Some(exception) => Ok(exception),

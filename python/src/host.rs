@@ -36,7 +36,8 @@ fn message(level: u32, text: &str) {
         29..39 => Severity::Warning,
         _ => Severity::Error,
     };
-    send_message(severity, text);
+    // The levels just below those of warnings and errors are for what is worth saying once.
+    send_message(severity, text, matches!(level, 29 | 39));
 }
 
 /// Adds the functions to the module.

@@ -144,10 +144,7 @@ impl RecipeFiles {
         cwd: &str,
         log: &mut Vec<FilesMessage>,
     ) -> RecipeFiles {
-        let bbfiles = prefs.get_var("BBFILES").unwrap_or_default();
-        let mut prioritized: Vec<String> = bbfiles.split_whitespace().map(String::from).collect();
-        prioritized.sort_by_cached_key(|word| layers.priority_of(word));
-
+        let prioritized = RecipeFiles::prioritize(prefs, layers);
         let mut files = RecipeFiles { prioritized, ..RecipeFiles::default() };
         let words = if files.prioritized.is_empty() {
             Cow::Owned(recipes_in(tree, cwd))
@@ -176,6 +173,14 @@ impl RecipeFiles {
         files.take(found);
         files.searched = tree.listed();
         files
+    }
+
+    /// The words of BBFILES sorted by the priority of their layers, the lowest first: the value of BBFILES_PRIORITIZED.
+    pub fn prioritize<P: Preferences + ?Sized>(prefs: &P, layers: &Layers) -> Vec<String> {
+        let bbfiles = prefs.get_var("BBFILES").unwrap_or_default();
+        let mut prioritized: Vec<String> = bbfiles.split_whitespace().map(String::from).collect();
+        prioritized.sort_by_cached_key(|word| layers.priority_of(word));
+        prioritized
     }
 
     /// The recipes and appends among `paths`, in their order, which is that of rising priority.

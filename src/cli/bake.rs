@@ -61,11 +61,14 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
             session.console.plain(&error.to_string());
             Told
         }
-        error => session.fail(&error.to_string()),
+        error => {
+            session.early = true;
+            session.fail(&error.to_string())
+        }
     })?;
     match action {
         Action::ParseFiles => {
-            session.counts = true;
+            session.counts = session.manner == Manner::Rbake;
             session.load(&mut project).map(drop)
         }
         Action::ShowVersions => show_versions(session, &mut project),
@@ -95,9 +98,8 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
         | Action::BuildFile(_)
         | Action::CompareRevisions => {
             let metadata = session.load(&mut project)?;
-            for target in &targets {
-                session.resolve_one(&metadata, target, &options.extra_assume_provided)?;
-            }
+            let task = options.cmd.as_deref().unwrap_or("build");
+            session.resolve(&metadata, &targets, task, options.halt, &options.extra_assume_provided)?;
             Err(session.fail("this version of rbake reads metadata and shows it; it does not run tasks yet"))
         }
     }

@@ -12,7 +12,7 @@ use crate::recipe::Request;
 pub fn run(arguments: &[String], manner: Manner, options: &GetVarOptions) -> ExitCode {
     let mut console = Session::options(manner);
     // What is asked for is the value; a bar or a note in between would only be in the way of scripts.
-    console.quiet = if options.quiet { 3 } else { 1 };
+    console.quiet = if options.quiet || options.value { 3 } else { 2 };
     console.bar_columns = None;
     let mut session = Session::new(arguments, manner, console);
     match show(&mut session, options) {

@@ -5,6 +5,7 @@ mod bake;
 mod getvar;
 mod hint;
 pub mod layers;
+mod layers_tool;
 mod session;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ pub fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|argument| argument == "--internal-dump-all") {
         return bake::dump_all(&arguments);
     }
-    let Invocation { manner, command, .. } = match args::parse(&arguments, &session::surroundings()) {
+    let Invocation { prog, manner, command } = match args::parse(&arguments, &session::surroundings()) {
         Ok(invocation) => invocation,
         Err(exit) => {
             print!("{}", exit.stdout());
@@ -37,9 +38,6 @@ pub fn main() -> ExitCode {
     match command {
         Command::Bake(options) => bake::run(&arguments, manner, &options),
         Command::GetVar(options) => getvar::run(&arguments, manner, &options),
-        Command::Layers(_) => {
-            eprintln!("rbake-layers isn't part of this version");
-            ExitCode::FAILURE
-        }
+        Command::Layers(options) => layers_tool::run(&arguments, &prog, manner, &options),
     }
 }

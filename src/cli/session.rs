@@ -29,6 +29,8 @@ pub struct Session {
     pub manner: Manner,
     /// Give the numbers of recipes even where nothing had to be read.
     pub counts: bool,
+    /// It ended before there was anything to sum up.
+    pub early: bool,
     arguments: Vec<String>,
 }
 
@@ -79,6 +81,7 @@ impl Session {
             cwd,
             manner,
             counts: false,
+            early: false,
             arguments: arguments.to_vec(),
         }
     }
@@ -102,7 +105,9 @@ impl Session {
     /// The end: last words, and the exit status.
     pub fn finish(mut self, result: Result<(), Told>) -> ExitCode {
         let failed = result.is_err() || self.console.errors() > 0;
-        self.console.summary(failed);
+        if !self.early {
+            self.console.summary(failed);
+        }
         if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
@@ -122,7 +127,10 @@ impl Session {
             keep_going,
         };
         let opened = Project::open(settings, &mut Listening { console: &mut self.console, started: false });
-        opened.map_err(|error| self.host_error(error))
+        opened.map_err(|error| {
+            self.early = true;
+            self.host_error(error)
+        })
     }
 
     /// Reads all recipes and reports those that can't be read.
@@ -144,15 +152,16 @@ impl Session {
             }
             return Err(self.fail("Parsing halted due to errors, see error messages above"));
         }
+        self.check_appends(&metadata)?;
         if metadata.summary.parsed > 0 || self.counts {
             self.console.plain(&metadata.summary.to_string());
         }
-        self.check_files(&metadata)?;
+        self.check_layers(&metadata);
         Ok(metadata)
     }
 
-    /// Appends without recipe, and layers without files.
-    fn check_files(&mut self, metadata: &Metadata) -> Result<(), Told> {
+    /// Appends without recipe are an error.
+    fn check_appends(&mut self, metadata: &Metadata) -> Result<(), Told> {
         let mut dangling = Vec::new();
         for world in &metadata.worlds {
             let files = world.catalog.records().iter().map(|record| record.file.as_str());
@@ -165,6 +174,11 @@ impl Session {
             let message = crate::catalog::DanglingAppends { by_configuration: dangling }.to_string();
             return Err(self.fail(&message));
         }
+        Ok(())
+    }
+
+    /// Layers without files are worth a warning.
+    fn check_layers(&mut self, metadata: &Metadata) {
         for world in &metadata.worlds {
             let buildable = world.catalog.buildable().map(|(_, record)| record.file.as_str());
             let mut said = Vec::new();
@@ -174,7 +188,6 @@ impl Session {
                 self.console.message(message.severity(), &message.to_string());
             }
         }
-        Ok(())
     }
 
     /// Asks a host.
@@ -211,7 +224,12 @@ impl Session {
                     line => format!("ParseError at {}:{line}: ", failure.file),
                 };
                 let message = failure.text.strip_prefix(&head).unwrap_or(&failure.text);
-                ("ParseError", message.to_owned(), failure.text.clone())
+                // In a configuration file it ends all; there BitBake names the class of the exception, too.
+                let text = match recipe {
+                    "" => format!("Unable to parse {place}\nbb.parse.ParseError: {}", failure.text),
+                    _ => failure.text.clone(),
+                };
+                ("ParseError", message.to_owned(), text)
             }
             "ExpansionError" => {
                 let text = format!(
@@ -219,6 +237,16 @@ impl Session {
                     failure.text
                 );
                 ("ExpansionError", failure.text.clone(), text)
+            }
+            "SyntaxError" | "IndentationError" | "TabError" if failure.line > 0 => {
+                let message = failure.text.rsplit('\n').next().unwrap_or_default();
+                let message = message.split_once(": ").map_or(message, |(_, message)| message).to_owned();
+                ("SyntaxError", message, format!("Unable to parse {recipe}\n{}", failure.text))
+            }
+            class @ ("ShellSyntaxError" | "NeedMore") => {
+                let text = failure.text.trim_end();
+                let message = format!("{class}: {text}");
+                ("Error", message, format!("Unable to parse {place}\nbb.pysh.sherrors.{class}: {text}"))
             }
             class => {
                 let message = format!("{class}: {}", failure.text);
@@ -230,6 +258,24 @@ impl Session {
             diagnostic = hint::explain(diagnostic);
         }
         self.console.diagnostic(&diagnostic);
+    }
+
+    /// Finds everything that building the words of a command line needs.
+    pub fn resolve(
+        &mut self,
+        metadata: &Metadata,
+        words: &[String],
+        task: &str,
+        halt: bool,
+        assumed: &[String],
+    ) -> Result<(), Told> {
+        let mut said = Vec::new();
+        let prepared = Prepared::new(metadata, assumed, &mut said);
+        let configurations = prepared.configurations();
+        let policy = ResolvePolicy { halt, allow_incomplete: false };
+        let result = resolve_targets(words, task, &configurations, policy, &mut (), &mut said);
+        self.tell(&said);
+        result.map(drop).map_err(|error| self.resolve_error(&error))
     }
 
     /// Finds what provides the words of a command line; gives the first one's recipe and variant.
@@ -288,6 +334,11 @@ impl<'m> Prepared<'m> {
             })
             .collect();
         Prepared { parts }
+    }
+
+    /// The PREFERRED_PROVIDERS of a configuration.
+    pub fn preferred(&self, mc: &str) -> Option<&PreferredProviders> {
+        self.parts.iter().find(|(world, ..)| world.tree.mc == mc).map(|(_, preferred, _)| preferred)
     }
 
     /// The configurations for the resolver.

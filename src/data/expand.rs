@@ -132,7 +132,7 @@ impl Store {
                             DataError::Expansion(inner)
                         }
                         DataError::Raised { ref class, .. } if is_exit(class) => error,
-                        DataError::Raised { .. } | DataError::Parse { .. } => {
+                        DataError::Raised { .. } | DataError::Syntax(_) | DataError::Parse { .. } => {
                             DataError::Expansion(Box::new(ExpansionError::new(variable, &text, error)))
                         }
                         DataError::Skip(_) | DataError::Handled | DataError::NeedsPython(_) => error,

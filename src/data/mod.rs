@@ -14,7 +14,7 @@ mod value;
 mod var;
 mod write;
 
-pub use error::{DataError, ExpansionError, Foreign};
+pub use error::{CodeError, DataError, ExpansionError, Foreign};
 pub use expand::Parsed;
 pub use history::{Event, History, Include, IncludeTree, Origin};
 pub use host::{Code, CodeScan, Context, Host, Level};

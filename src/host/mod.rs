@@ -18,5 +18,5 @@ pub use channel::{Channel, SOCKETS};
 pub use client::{Client, HostError, Kind, ask, find_python_side};
 pub use metadata::{LoadError, Metadata, Summary, Tree, World, find_files, load};
 pub use project::{Listener, Parsed, Project, Settings, Wanted};
-pub use protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
+pub use protocol::{Answer, ConfigRecord, Failure, Message, Question, Said, Variable};
 pub use serve::{Fork, fork_plain, plain_run, send_message, serve};

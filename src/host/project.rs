@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::cache::{Hash, ParseCache, fingerprint};
 use super::client::{Client, HostError, Kind, ask, find_python_side};
-use super::protocol::{Answer, ConfigRecord, Failure, Question};
+use super::protocol::{Answer, ConfigRecord, Failure, Question, Said};
 use crate::catalog::RecipeRecord;
 use crate::catalog::record::FileDepend;
 use crate::lang::diagnostic::Severity;
@@ -152,8 +152,8 @@ impl Project {
             // What a host without Python says before it gives up will be said again.
             let hold = !self.python;
             let mut held = Vec::new();
-            let answer = self.start()?.ask(&question, &mut |severity, text| {
-                if hold { held.push((severity, text.to_owned())) } else { listener.said(severity, text, "") }
+            let answer = self.start()?.ask(&question, &mut |said| {
+                if hold { held.push(said) } else { tell(listener, &said, "") }
             });
             match answer {
                 Err(HostError::Failed(failure)) if failure.needs_python && !self.python => {
@@ -162,9 +162,7 @@ impl Project {
                     continue;
                 }
                 other => {
-                    for (severity, text) in held {
-                        listener.said(severity, &text, "");
-                    }
+                    held.iter().for_each(|said| tell(listener, said, ""));
                     if let Answer::Configured(records) = other? {
                         let hashes: Vec<String> = records.iter().map(|record| record.hash.clone()).collect();
                         self.recipes_valid = hashes == self.cache.configuration_hashes();
@@ -195,7 +193,7 @@ impl Project {
         loop {
             let client = self.ready(listener)?;
             let mut held = Vec::new();
-            let answer = client.ask(question, &mut |severity, text| held.push((severity, text.to_owned())));
+            let answer = client.ask(question, &mut |said| held.push(said));
             if let Err(HostError::Failed(failure)) = &answer
                 && failure.needs_python
                 && !self.python
@@ -204,9 +202,7 @@ impl Project {
                 self.host = None;
                 continue;
             }
-            for (severity, text) in held {
-                listener.said(severity, &text, "");
-            }
+            held.iter().for_each(|said| tell(listener, said, ""));
             return answer;
         }
     }
@@ -259,7 +255,7 @@ impl Project {
         let (keep_going, python) = (self.settings.keep_going, self.python);
         let Some(client) = &self.host else { return Ok(false) };
         if !self.forked {
-            client.ask(&Question::Fork, &mut |severity, text| listener.said(severity, text, ""))?;
+            client.ask(&Question::Fork, &mut |said| tell(listener, &said, ""))?;
             self.forked = true;
         }
         let todo: Vec<usize> = (0..wanted.len()).filter(|at| slots[*at].is_none()).collect();
@@ -285,9 +281,7 @@ impl Project {
                         let Wanted { recipe, priority } = &wanted[at];
                         let question = Question::Parse { recipe: recipe.clone(), priority: *priority };
                         let mut said = Vec::new();
-                        let answer = ask(worker, &question, &mut |severity, text| {
-                            said.push((severity, text.to_owned()))
-                        });
+                        let answer = ask(worker, &question, &mut |message| said.push(message));
                         let lost = matches!(answer, Err(HostError::Died(_) | HostError::Io(_)));
                         if results.send((at, said, answer)).is_err() || lost {
                             break;
@@ -301,9 +295,7 @@ impl Project {
                 let gives_up =
                     matches!(&answer, Err(HostError::Failed(failure)) if failure.needs_python && !python);
                 if !gives_up {
-                    for (severity, text) in said {
-                        listener.said(severity, &text, &recipe.path);
-                    }
+                    said.iter().for_each(|said| tell(listener, said, &recipe.path));
                 }
                 match answer {
                     Ok(Answer::Parsed(records)) => {
@@ -346,7 +338,7 @@ impl Project {
         line: &mut dyn FnMut(&str),
     ) -> Result<(), HostError> {
         let client = self.ready(listener)?;
-        client.ask(&Question::Fork, &mut |severity, text| listener.said(severity, text, ""))?;
+        client.ask(&Question::Fork, &mut |said| tell(listener, &said, ""))?;
         let (jobs, queue) = crossbeam::channel::unbounded::<&Wanted>();
         for wanted in wanted {
             // The queue's other end lives as long as this function.
@@ -361,7 +353,7 @@ impl Project {
                 scope.spawn(move || {
                     for wanted in queue {
                         let question = Question::Dump { recipe: wanted.recipe.clone() };
-                        if results.send(ask(worker, &question, &mut |_, _| {})).is_err() {
+                        if results.send(ask(worker, &question, &mut |_| {})).is_err() {
                             break;
                         }
                     }
@@ -403,6 +395,11 @@ impl Project {
             );
         }
     }
+}
+
+/// Passes on what a host said while it read `recipe`, "" if none.
+fn tell(listener: &mut dyn Listener, said: &Said, recipe: &str) {
+    listener.said(said.severity, &said.text, if said.once { "" } else { recipe });
 }
 
 /// A hash of everything but files of metadata that the result depends on.

@@ -9,10 +9,10 @@ use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
 use super::channel::Channel;
-use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
-use crate::catalog::RecipeRecord;
+use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Said, Variable};
 use crate::catalog::extract::{Source, extract};
 use crate::catalog::record::{FileDepend, Fingerprint};
+use crate::catalog::{Layers, RecipeFiles, RecipeRecord};
 use crate::data::{DataError, Level, Store, Value};
 use crate::lang::diagnostic::Severity;
 use crate::python::scope::{Python, Sink};
@@ -26,11 +26,12 @@ thread_local! {
 }
 
 /// Sends a message to whoever asked this process something; dropped if nobody did.
-pub fn send_message(severity: Severity, text: &str) {
+/// `once`: it is worth saying once, whichever recipe it came up with.
+pub fn send_message(severity: Severity, text: &str, once: bool) {
     let channel = CHANNEL.with(|channel| channel.borrow().clone());
     if let Some(channel) = channel {
         // If the program is gone there is nobody to tell, and the next question's end of file ends this process.
-        let _ = channel.send(&Message::Said { severity, text: text.to_owned() });
+        let _ = channel.send(&Message::Said(Said { severity, text: text.to_owned(), once }));
     }
 }
 
@@ -39,7 +40,11 @@ pub struct ChannelSink;
 
 impl Sink for ChannelSink {
     fn message(&self, level: Level, text: &str) {
-        send_message(level, text);
+        send_message(level, text, false);
+    }
+
+    fn message_once(&self, level: Level, text: &str) {
+        send_message(level, text, true);
     }
 }
 
@@ -66,7 +71,7 @@ pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Resul
     let own = Rc::new(own);
     CHANNEL.with(|channel| *channel.borrow_mut() = Some(own.clone()));
     let mut workers: Vec<Channel> = channels.collect();
-    let mut service = Service { run, configuration: None };
+    let mut service = Service { run, configuration: None, tracking: false };
     let mut own = own;
     loop {
         let Some(question) = own.receive::<Question>()? else { return Ok(()) };
@@ -96,6 +101,8 @@ pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Resul
 struct Service {
     run: Rc<Run>,
     configuration: Option<Configuration>,
+    /// Whoever asks about a recipe wants to see its history.
+    tracking: bool,
 }
 
 impl Service {
@@ -103,16 +110,19 @@ impl Service {
         match question {
             Question::Configure(request) => {
                 let configuration = read_configuration(&self.run, &request)?;
-                let records = configuration
-                    .stores
-                    .iter()
-                    .map(|(mc, store)| config_record(mc, store, &self.run.python))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let mut records = Vec::with_capacity(configuration.stores.len());
+                for (mc, store) in &configuration.stores {
+                    let mut record = config_record(mc, store, &self.run.python)?;
+                    record.collections = configuration.collections.clone();
+                    set_prioritized(store, &record)?;
+                    records.push(record);
+                }
                 if let Some((_, main)) = configuration.stores.first() {
                     self.run.sign_recipes(main)?;
                 }
                 self.run.python.save()?;
                 self.configuration = Some(configuration);
+                self.tracking = request.tracking;
                 Ok(Answer::Configured(records))
             }
             // Forking is done where the channels are.
@@ -157,7 +167,10 @@ impl Service {
     }
 
     fn variant(&self, recipe: &RecipeFile, variant: &str) -> Result<Store, DataError> {
-        let stores = self.read(recipe, Some(variant))?;
+        self.store(&recipe.mc)?.set_tracking(self.tracking);
+        let stores = self.read(recipe, Some(variant));
+        self.store(&recipe.mc)?.set_tracking(false);
+        let stores = stores?;
         let found = stores.into_iter().find(|(name, _)| name == variant).map(|(_, store)| store);
         found.ok_or_else(|| DataError::raised("KeyError", variant))
     }
@@ -216,7 +229,7 @@ fn records(
 }
 
 /// Variables that the program needs of a configuration, by name.
-const WANTED: [&str; 22] = [
+const WANTED: [&str; 23] = [
     "ASSUME_PROVIDED",
     "BBFILES",
     "BBFILE_COLLECTIONS",
@@ -233,6 +246,7 @@ const WANTED: [&str; 22] = [
     "BB_NUMBER_THREADS",
     "BB_SIGNATURE_HANDLER",
     "CACHE",
+    "INHERIT",
     "LAYERSERIES_CORENAMES",
     "MULTI_PROVIDER_ALLOWED",
     "TMPDIR",
@@ -276,7 +290,15 @@ fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecor
         })
         .collect();
     let hash = configuration_hash(&expanded, python)?;
-    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash })
+    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash, collections: Vec::new() })
+}
+
+/// Sets BBFILES_PRIORITIZED: classes ask it which layer a file belongs to (`bb.utils.get_file_layer`).
+fn set_prioritized(store: &Store, record: &ConfigRecord) -> Result<(), DataError> {
+    // What is wrong with the layers is said where the files are looked for.
+    let (layers, _) = Layers::read(record);
+    let words = RecipeFiles::prioritize(record, &layers);
+    store.set_engine("BBFILES_PRIORITIZED", words.join(" "), "set_prioritized")
 }
 
 /// A hash of everything that a recipe inherits from its configuration: as long as it stays the same, so do the recipes.

@@ -9,12 +9,19 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::interpreter::{Event, Handler, Interpreter, ModuleFunction};
 use super::native::{self, Compiled, Flags, Function, Lookup, LookupError, Module, Outcome};
 use crate::data::{Code, CodeScan, DataError, Host, Level, Store, Value, repr_str};
-use crate::lang::python::{HookError, HookResult, Literal, PythonScan, ScanError, ScanHooks, scan};
+use crate::lang::python::{
+    HookError, HookResult, Literal, PythonScan, PythonSyntaxError, ScanError, ScanHooks, scan,
+};
 
 /// Takes the messages of a run that has no interpreter.
 pub trait Sink {
     /// A message.
     fn message(&self, level: Level, text: &str);
+
+    /// A message that is worth saying once, whichever recipe it came up with.
+    fn message_once(&self, level: Level, text: &str) {
+        self.message(level, text);
+    }
 }
 
 /// A function that metadata defined with `def` or as anonymous Python.
@@ -300,6 +307,14 @@ impl Python {
         Ok(scan)
     }
 
+    /// What is wrong with code that is no Python.
+    pub fn syntax_error(&self, code: &str) -> Option<PythonSyntaxError> {
+        match scan(code, self) {
+            Err(ScanError::Syntax(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The functions of the modules that `addpylib` brought.
     pub fn module_functions(&self) -> Rc<FxHashMap<Rc<str>, ModuleFunction>> {
         self.functions.borrow().clone()
@@ -318,7 +333,7 @@ impl Host for Python {
         if let Some(interpreter) = self.interpreter.get() {
             interpreter.log(level, message, true);
         } else if self.said.borrow_mut().insert(message.to_owned()) {
-            self.sink.message(level, message);
+            self.sink.message_once(level, message);
         }
     }
 

@@ -106,6 +106,7 @@ impl<'a> Inputs<'a> {
                 let repr = crate::data::repr_str(&text);
                 let shown = match error {
                     DataError::Handled => "BBHandledException()".to_owned(),
+                    DataError::Syntax(error) => error.repr(),
                     _ => format!("{class}({repr})"),
                 };
                 self.store

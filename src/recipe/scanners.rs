@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest, Sha256};
 
 use super::basehash::{ModuleNode, Modules, Scanners};
-use crate::data::{CodeScan, DataError, Level, Store, Text};
+use crate::data::{CodeError, CodeScan, DataError, Level, Store, Text};
 use crate::lang::shell::{self, ShellErrorKind, ShellSyntaxError};
 use crate::python::interpreter::ModuleFunction;
 use crate::python::scope::Python;
@@ -27,8 +27,7 @@ impl CodeScanners {
 
 impl Scanners for CodeScanners {
     fn python(&self, store: &Store, name: &str, code: &Text) -> Result<Rc<CodeScan>, DataError> {
-        let _ = (store, name);
-        self.python.scan_code(code)
+        self.python.scan_code(code).map_err(|error| located(&self.python, store, name, code, error))
     }
 
     fn shell(&self, store: &Store, _name: &str, code: &Text) -> Result<Rc<[Rc<str>]>, DataError> {
@@ -39,6 +38,22 @@ impl Scanners for CodeScanners {
         self.shells.borrow_mut().insert(code.as_str().into(), commands.clone());
         Ok(commands)
     }
+}
+
+/// A syntax error with its place in the metadata, where the function called `name` says where it stands.
+fn located(python: &Python, store: &Store, name: &str, code: &str, error: DataError) -> DataError {
+    let DataError::Raised { syntax: Some(_), .. } = &error else { return error };
+    let Some(mistake) = python.syntax_error(code) else { return error };
+    let flag = |flag: &str| store.get_flag_str(name, flag).unwrap_or_default();
+    let Ok(header) = flag("lineno").parse::<u32>() else { return error };
+    DataError::Syntax(Box::new(CodeError {
+        class: mistake.class.into(),
+        message: mistake.message,
+        file: flag("filename"),
+        line: header + mistake.line as u32,
+        column: mistake.column.max(1),
+        text: mistake.text,
+    }))
 }
 
 fn shell_commands(store: &Store, code: &str) -> Result<Vec<Rc<str>>, DataError> {

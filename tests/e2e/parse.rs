@@ -67,3 +67,15 @@ fn appends_apply_in_order() {
         .ok()
         .says("X=\"012\"");
 }
+
+#[test]
+fn python_that_is_none_is_reported_at_its_line() {
+    TestSpace::plain()
+        .file("conf/bitbake.conf", "PN = \"a\"\nPV = \"1\"\nTMPDIR = \"${TOPDIR}/tmp\"\nCACHE = \"${TMPDIR}/cache\"\nBB_SIGNATURE_HANDLER = \"basichash\"\nBBFILES = \"${TOPDIR}/recipes/*.bb\"\n")
+        .file("recipes/a_1.0.bb", "PN = \"a\"\npython do_x() {\n    y = 1\n    if\n}\naddtask x\n")
+        .run(&["-p"])
+        .fails()
+        .says("a_1.0.bb:4")
+        .says("invalid syntax")
+        .says("    if");
+}
