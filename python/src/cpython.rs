@@ -13,8 +13,8 @@ use rbake::data::{DataError, Level, Store, Value};
 use rbake::python::interpreter::{Event, Handler, Interpreter, ModuleFunction, Visit};
 
 use crate::context::DataContext;
-use crate::datasmart::wrap;
-use crate::error::{OrFail, from_python};
+use crate::datasmart::{DataSmart, wrap};
+use crate::error::{OrFail, OrRaise, from_python};
 use crate::value::to_python;
 
 /// A function of the Python standard library, looked up once.
@@ -252,14 +252,38 @@ impl CPython {
         let arguments = event.arguments.iter().map(|value| to_python(py, value));
         let arguments = PyTuple::new(py, arguments.collect::<PyResult<Vec<_>>>()?)?;
         let object = module.getattr(event.class)?.call1(arguments)?;
+        self.run_handlers(py, handlers, &object, store)
+    }
+
+    /// Runs handlers on an event object, in order.
+    fn run_handlers(
+        &self,
+        py: Python<'_>,
+        handlers: &[Handler],
+        event: &Bound<'_, PyAny>,
+        store: &Store,
+    ) -> PyResult<()> {
+        let module = py.import("bb.event")?;
         let d = wrap(py, store)?;
         for handler in handlers {
             if let Some(function) = self.handler(py, handler)? {
-                module.call_method1("execute_handler", (&*handler.name, function, &object, &d))?;
+                module.call_method1("execute_handler", (&*handler.name, function, event, &d))?;
             }
         }
         Ok(())
     }
+}
+
+/// Runs the handlers of metadata that want an event which Python code fires.
+#[pyfunction]
+pub fn fire_handlers(py: Python<'_>, event: &Bound<'_, PyAny>, d: &Bound<'_, DataSmart>) -> PyResult<()> {
+    let class = event.get_type();
+    let module: String = class.getattr("__module__")?.extract()?;
+    let class = format!("{module}.{}", class.qualname()?);
+    let store = d.get().store(py);
+    let engine = crate::engine::engine(py)?;
+    let handlers = engine.run.handlers_for(store, &class).or_raise(py)?;
+    engine.interpreter.0.run_handlers(py, &handlers, event, store)
 }
 
 /// White space as `str.strip` takes it.
@@ -288,14 +312,18 @@ fn functions_of(item: &Bound<'_, PyAny>) -> PyResult<Vec<ModuleFunction>> {
     Ok(functions.into_iter().map(function).collect())
 }
 
-impl Interpreter for CPython {
+/// The interpreter as both the run and the bridge's own functions hold it.
+#[derive(Clone, Default)]
+pub struct Shared(pub Rc<CPython>);
+
+impl Interpreter for Shared {
     fn define(&self, name: &str, code: &str, file: &str, before: u32) -> Result<(), DataError> {
-        Python::attach(|py| self.define_object(py, name, code, file, before).or_fail(py))
+        Python::attach(|py| self.0.define_object(py, name, code, file, before).or_fail(py))
     }
 
     fn evaluate(&self, store: &Store, variable: Option<&str>, code: &str) -> Result<Rc<str>, DataError> {
         Python::attach(|py| {
-            let value = self.evaluate_object(py, store, variable, code).or_fail(py)?;
+            let value = self.0.evaluate_object(py, store, variable, code).or_fail(py)?;
             let text = match value.cast::<PyString>() {
                 Ok(text) => text.clone(),
                 Err(_) => value.str().or_fail(py)?,
@@ -306,15 +334,15 @@ impl Interpreter for CPython {
     }
 
     fn call(&self, store: &Store, functions: &[String]) -> Result<(), DataError> {
-        Python::attach(|py| self.call_objects(py, store, functions).or_fail(py))
+        Python::attach(|py| self.0.call_objects(py, store, functions).or_fail(py))
     }
 
     fn prepare(&self, handler: &Handler) -> Result<(), DataError> {
-        Python::attach(|py| self.handler(py, handler).map(drop).or_fail(py))
+        Python::attach(|py| self.0.handler(py, handler).map(drop).or_fail(py))
     }
 
     fn handle(&self, handlers: &[Handler], event: &Event, store: &Store) -> Result<(), DataError> {
-        Python::attach(|py| self.handle_object(py, handlers, event, store).or_fail(py))
+        Python::attach(|py| self.0.handle_object(py, handlers, event, store).or_fail(py))
     }
 
     fn filter(&self, value: &str, filter: &Value) -> Result<String, DataError> {
@@ -366,13 +394,13 @@ impl Interpreter for CPython {
     fn save_context(&self) {
         Python::attach(|py| {
             let copy = context(py).and_then(|context| context.copy());
-            *self.saved.borrow_mut() = copy.ok().map(Bound::unbind);
+            *self.0.saved.borrow_mut() = copy.ok().map(Bound::unbind);
         });
     }
 
     fn restore_context(&self) {
         Python::attach(|py| {
-            let Some(saved) = self.saved.borrow().as_ref().map(|saved| saved.clone_ref(py)) else { return };
+            let Some(saved) = self.0.saved.borrow().as_ref().map(|saved| saved.clone_ref(py)) else { return };
             let restore = || -> PyResult<()> {
                 let context = context(py)?;
                 context.clear();

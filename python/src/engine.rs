@@ -11,7 +11,7 @@ use rbake::python::scope::{Python as Scope, Sink};
 use rbake::recipe::Run;
 use rbake::recipe::scanners::CodeScanners;
 
-use crate::cpython::CPython;
+use crate::cpython::Shared;
 use crate::gil::Gil;
 use crate::scan::ModuleCache;
 
@@ -19,6 +19,8 @@ use crate::scan::ModuleCache;
 pub struct Engine {
     /// The run they belong to.
     pub run: Rc<Run>,
+    /// What evaluates its Python code.
+    pub interpreter: Shared,
     /// What scans code for references.
     pub scanners: CodeScanners,
     /// Functions of Python modules.
@@ -32,7 +34,7 @@ struct NoSink;
 
 impl Sink for NoSink {
     fn message(&self, level: Level, text: &str) {
-        CPython::default().log(level, text, false);
+        Shared::default().log(level, text, false);
     }
 }
 
@@ -40,9 +42,10 @@ impl Sink for NoSink {
 pub fn engine(py: Python<'_>) -> PyResult<Rc<Engine>> {
     if ENGINE.get().is_none() {
         let scope = Scope::new(Rc::new(NoSink));
-        scope.set_interpreter(Box::new(CPython::default()));
+        let interpreter = Shared::default();
+        scope.set_interpreter(Box::new(interpreter.clone()));
         let scanners = CodeScanners::new(scope.clone());
-        let engine = Engine { run: Run::new(scope), scanners, modules: ModuleCache::default() };
+        let engine = Engine { run: Run::new(scope), interpreter, scanners, modules: ModuleCache::default() };
         // Nothing above lets another thread in, so the value can't be there already.
         let _ = ENGINE.set(Gil::new(py, Rc::new(engine)));
     }

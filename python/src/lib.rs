@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<datasmart::DataSmart>()?;
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
+    module.add_function(wrap_pyfunction!(cpython::fire_handlers, module)?)?;
     collect::add(module)?;
     host::add(module)?;
     parse::add(module)?;

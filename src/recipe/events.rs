@@ -61,21 +61,25 @@ impl Run {
         *self.handlers.borrow_mut() = handlers;
     }
 
-    /// Fires an event at the handlers that want it and belong to the store.
-    pub fn fire(&self, store: &Store, class: &'static str, arguments: Vec<Value>) -> Result<(), DataError> {
+    /// The handlers that want an event and belong to the store. `class` is the full name of its class, such as `bb.event.ConfigParsed`.
+    pub fn handlers_for(&self, store: &Store, class: &str) -> Result<Vec<Handler>, DataError> {
         let mut wanted: Vec<Handler> =
             self.handlers.borrow().iter().filter(|handler| wants(handler, class)).cloned().collect();
-        if wanted.is_empty() {
-            return Ok(());
+        if !wanted.is_empty() {
+            let mine = store.get_raw("__BBHANDLERS_MC")?.map(|names| names.strings()).unwrap_or_default();
+            wanted.retain(|handler| mine.iter().any(|name| **name == *handler.name));
         }
-        let mine = store.get_raw("__BBHANDLERS_MC")?.map(|names| names.strings()).unwrap_or_default();
-        wanted.retain(|handler| mine.iter().any(|name| **name == *handler.name));
-        self.python.handle(&wanted, &Event { class, arguments }, store)
+        Ok(wanted)
+    }
+
+    /// Fires an event at the handlers that want it and belong to the store.
+    pub fn fire(&self, store: &Store, class: &'static str, arguments: Vec<Value>) -> Result<(), DataError> {
+        let handlers = self.handlers_for(store, &format!("bb.event.{class}"))?;
+        self.python.handle(&handlers, &Event { class, arguments }, store)
     }
 }
 
 /// True if a handler's mask lets the event through.
 fn wants(handler: &Handler, class: &str) -> bool {
-    let full = format!("bb.event.{class}");
-    handler.mask.is_empty() || handler.mask.iter().any(|mask| &**mask == "*" || **mask == *full)
+    handler.mask.is_empty() || handler.mask.iter().any(|mask| &**mask == "*" || **mask == *class)
 }
