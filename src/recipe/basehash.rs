@@ -289,15 +289,20 @@ pub fn generate(inputs: &Inputs<'_>) -> Result<Signatures, DataError> {
     let tasks = inputs.store.get_raw("__BBTASKS")?.map(|names| names.strings()).unwrap_or_default();
     let mut graph = Graph::default();
     let tasks: Vec<Rc<str>> = tasks.into_iter().map(Rc::from).collect();
-    let ids: Vec<usize> = tasks.iter().map(|task| graph.id(task)).collect();
+    let mut ids = Vec::with_capacity(tasks.len());
     let mut next = 0;
-    while next < graph.names.len() {
-        let name = graph.names[next].clone();
-        let (deps, value) = inputs.node(&name)?;
-        let deps: Vec<usize> = deps.iter().map(|dep| graph.id(dep)).collect();
-        graph.edges.push(deps);
-        graph.values.push(value);
-        next += 1;
+    for task in &tasks {
+        ids.push(graph.id(task));
+        // Everything one task reaches before the next task is looked at: a variable with a filter reads differently once it has
+        // been looked at unexpanded, so BitBake's order decides hashes.
+        while next < graph.names.len() {
+            let name = graph.names[next].clone();
+            let (deps, value) = inputs.node(&name)?;
+            let deps: Vec<usize> = deps.iter().map(|dep| graph.id(dep)).collect();
+            graph.edges.push(deps);
+            graph.values.push(value);
+            next += 1;
+        }
     }
     let reach = graph.closures(&ids);
     let mut order: Vec<usize> = (0..graph.names.len()).collect();
