@@ -273,7 +273,7 @@ impl<'a> Machine<'a> {
         if named.is_empty() {
             return library::call(self, function, &args);
         }
-        library::call(self, function, &text::place_keywords(function.parameters(), &args, &named)?)
+        library::call(self, function, &text::place_keywords(function.parameters(), None, &args, &named)?)
     }
 
     fn call_node(&self, callee: &Node, arguments: &Arguments, frame: &mut Frame) -> Told<Value> {
@@ -323,7 +323,7 @@ impl<'a> Machine<'a> {
             Callee::Builtin(builtin) => builtins::call(*builtin, &args, named),
             Callee::Library(function) if named.is_empty() => library::call(self, *function, &args),
             Callee::Library(function) => {
-                library::call(self, *function, &text::place_keywords(function.parameters(), &args, named)?)
+                library::call(self, *function, &text::place_keywords(function.parameters(), None, &args, named)?)
             }
             Callee::Function(function) => self.call_function(function, args, named),
             Callee::Engine(name) if named.is_empty() => {

@@ -169,8 +169,9 @@ pub(super) fn percent(template: &str, arguments: &Value) -> Told<Value> {
         }
     }
     out.push_str(rest);
-    // Left-over arguments are an error, except where they were a mapping.
-    if (keyed && taken) || (!keyed && positional.next().is_some()) {
+    // Left-over arguments are an error, except where they could have been looked up.
+    let mapping = matches!(arguments, Value::Dict(_) | Value::List(_));
+    if (keyed && taken) || (!mapping && positional.next().is_some()) {
         return not_native();
     }
     Ok(Value::str(out))

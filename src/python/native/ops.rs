@@ -262,46 +262,55 @@ pub(super) fn slice(container: &Value, lower: &Value, upper: &Value, step: &Valu
         Value::None => Ok(None),
         other => other.as_int().map(Some).ok_or(Stop::NotNative),
     };
-    let (lower, upper, step) = (bound(lower)?, bound(upper)?, bound(step)?.unwrap_or(1));
-    if step != 1 && step != -1 {
-        return not_native();
-    }
-    let cut = |length: usize| -> Told<(usize, usize)> {
-        let length = i64::try_from(length).map_err(|_| Stop::NotNative)?;
-        let clip = |bound: i64, low: i64, high: i64| {
-            let bound = if bound < 0 { bound.saturating_add(length) } else { bound };
-            bound.clamp(low, high)
-        };
-        let (start, end) = if step == 1 {
-            (lower.map_or(0, |b| clip(b, 0, length)), upper.map_or(length, |b| clip(b, 0, length)))
-        } else {
-            // From the last index down; -1 stands before the first element.
-            let start = lower.map_or(length - 1, |b| clip(b, -1, length - 1));
-            let end = upper.map_or(-1, |b| clip(b, -1, length - 1));
-            (end + 1, start + 1)
-        };
-        let start = usize::try_from(start).map_err(|_| Stop::NotNative)?;
-        let end = usize::try_from(end).map_err(|_| Stop::NotNative)?;
-        Ok((start, end.max(start)))
-    };
+    let bounds = (bound(lower)?, bound(upper)?, bound(step)?.unwrap_or(1));
     let part = |items: &[Value]| -> Told<Vec<Value>> {
-        let (start, end) = cut(items.len())?;
-        let mut items = items.get(start..end).ok_or(Stop::NotNative)?.to_vec();
-        if step == -1 {
-            items.reverse();
-        }
-        Ok(items)
+        Ok(indices(bounds, items.len())?.into_iter().filter_map(|n| items.get(n).cloned()).collect())
     };
     match container {
+        Value::Str(text) if bounds.2 == 1 => {
+            let (start, end) = range(bounds, length(text))?;
+            Ok(part_of(text, &text[offset(text, start)..offset(text, end)]))
+        }
         Value::Str(text) => {
-            let (start, end) = cut(length(text))?;
-            let part = &text[offset(text, start)..offset(text, end)];
-            Ok(if step == 1 { Value::str(part) } else { Value::str(part.chars().rev().collect::<String>()) })
+            let characters: Vec<char> = text.chars().collect();
+            let indices = indices(bounds, characters.len())?;
+            Ok(Value::str(indices.into_iter().filter_map(|n| characters.get(n)).collect::<String>()))
         }
         Value::List(list) => part(&list.borrow()).map(Value::list),
         Value::Tuple(items) => part(items).map(Value::tuple),
         _ => not_native(),
     }
+}
+
+type Bounds = (Option<i64>, Option<i64>, i64);
+
+/// Start and end of a slice with step 1.
+fn range((lower, upper, _): Bounds, length: usize) -> Told<(usize, usize)> {
+    let length = i64::try_from(length).map_err(|_| Stop::NotNative)?;
+    let clip = |bound: i64| if bound < 0 { bound.saturating_add(length) } else { bound }.clamp(0, length);
+    let (start, end) = (lower.map_or(0, clip), upper.map_or(length, clip));
+    let place = |n: i64| usize::try_from(n).map_err(|_| Stop::NotNative);
+    Ok((place(start)?, place(end.max(start))?))
+}
+
+/// The indices that a slice takes, in order.
+fn indices(bounds: Bounds, length: usize) -> Told<Vec<usize>> {
+    let (lower, upper, step) = bounds;
+    if step == 1 {
+        return range(bounds, length).map(|(start, end)| (start..end).collect());
+    }
+    let length = i64::try_from(length).map_err(|_| Stop::NotNative)?;
+    // Walking backwards, the place in front of the first element is an end like any other.
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let clip = |bound: i64| if bound < 0 { bound.saturating_add(length) } else { bound }.clamp(low, high);
+    let (first, last) = if step > 0 { (low, high) } else { (high, low) };
+    let (mut at, end) = (lower.map_or(first, clip), upper.map_or(last, clip));
+    let mut indices = Vec::new();
+    while step != 0 && (if step > 0 { at < end } else { at > end }) {
+        indices.push(usize::try_from(at).map_err(|_| Stop::NotNative)?);
+        at = at.saturating_add(step);
+    }
+    if step == 0 { not_native() } else { Ok(indices) }
 }
 
 /// All elements that iterating `value` gives. A set's have no order of their own, so only one that can't show is native.

@@ -100,7 +100,8 @@ pub(super) fn call(text: &PyStr, method: Method, args: &[Value], named: &[(&str,
     let args = if named.is_empty() {
         args
     } else {
-        with_named = place_keywords(method.keywords(), args, named)?;
+        // The separator's default is None.
+        with_named = place_keywords(method.keywords(), Some(&Value::None), args, named)?;
         &with_named
     };
     let string = &**text;
@@ -208,17 +209,29 @@ fn ascii(text: &PyStr, method: Method, args: &[Value]) -> Told<Value> {
     }
 }
 
-/// Puts keyword arguments behind the positional ones, in their places.
-pub(super) fn place_keywords(names: &[&str], args: &[Value], named: &[(&str, Value)]) -> Told<Vec<Value>> {
+/// Puts keyword arguments behind the positional ones, in their places. Gaps get `default`, if there is one for all.
+pub(super) fn place_keywords(
+    names: &[&str],
+    default: Option<&Value>,
+    args: &[Value],
+    named: &[(&str, Value)],
+) -> Told<Vec<Value>> {
     let mut placed = args.to_vec();
+    let mut used = 0;
     for name in names.iter().skip(args.len()) {
-        match named.iter().find(|(given, _)| given == name) {
-            Some((_, value)) => placed.push(value.clone()),
-            // A gap would need the parameter's default.
-            None => break,
+        if used == named.len() {
+            break;
         }
+        let value = match named.iter().find(|(given, _)| given == name) {
+            Some((_, value)) => {
+                used += 1;
+                value
+            }
+            None => default.ok_or(Stop::NotNative)?,
+        };
+        placed.push(value.clone());
     }
-    if placed.len() != args.len() + named.len() { not_native() } else { Ok(placed) }
+    if used == named.len() { Ok(placed) } else { not_native() }
 }
 
 fn changed(text: &PyStr, new: String) -> Value {
