@@ -12,7 +12,7 @@ use super::depends::recorded;
 use crate::data::{DataError, Store};
 use crate::lang::lines::{self, FileKind};
 use crate::lang::statement::{Located, Statement};
-use crate::lang::suggest::did_you_mean;
+use crate::lang::suggest;
 
 /// What kind of name a suspected word should have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,6 +107,36 @@ struct Mention {
     word: Rc<str>,
     /// For flags: what was probably meant. Flags mean the same everywhere.
     meant: Option<&'static str>,
+}
+
+/// The name that `word` is a slip of.
+///
+/// More cautious than advice on an error, since here the word may be right: names that differ in a number, or one of which goes on
+/// behind the other, and compound names with another word in one place are relatives and no slips.
+fn did_you_mean<'c>(word: &str, names: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    suggest::did_you_mean(word, names).filter(|meant| !are_relatives(word, meant))
+}
+
+fn are_relatives(word: &str, other: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    if word != other && letters(word) == letters(other) {
+        return true;
+    }
+    let (short, long) = if word.len() < other.len() { (word, other) } else { (other, word) };
+    if long
+        .strip_prefix(short)
+        .is_some_and(|rest| rest.chars().count() > 1 || !rest.chars().all(char::is_alphabetic))
+    {
+        return true;
+    }
+    let parts = |text: &str| text.split(['-', '_', '.']).map(str::to_owned).collect::<Vec<_>>();
+    let (parts, others) = (parts(word), parts(other));
+    parts.len() > 1
+        && parts.len() == others.len()
+        && parts
+            .iter()
+            .zip(&others)
+            .any(|(part, other)| part != other && suggest::did_you_mean(part, [other.as_str()]).is_none())
 }
 
 /// Gathers facts in one process, for one configuration.
@@ -314,4 +344,34 @@ fn of_task(word: &str, line: u32, found: &mut Vec<Mention>) {
     }
     let task = if word.starts_with("do_") { word.into() } else { format!("do_{word}").into() };
     found.push(Mention { kind: SuspectKind::Task, line, name: "".into(), word: task, meant: None });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relatives_are_no_slips() {
+        for (word, other) in [
+            ("do_image_wicenv", "do_image_wic"),
+            ("virtclass-mcextend-mdadm", "virtclass-mcextend-gdbm"),
+            ("libkmod2", "libkmod"),
+            ("qemux86-65", "qemux86-64"),
+            ("class-native", "class-target"),
+            ("x86-x32", "x86-64"),
+        ] {
+            assert_eq!(did_you_mean(word, [other]), None, "{word}");
+        }
+        for (word, other) in [
+            ("aapend", "append"),
+            ("qemxu86-64", "qemux86-64"),
+            ("class-natvie", "class-native"),
+            ("do_complie", "do_compile"),
+            ("do_compil", "do_compile"),
+            ("appendd", "append"),
+            ("sstate-inputdir", "sstate-inputdirs"),
+        ] {
+            assert_eq!(did_you_mean(word, [other]), Some(other), "{word}");
+        }
+    }
 }

@@ -1,9 +1,6 @@
 //! Likely typos: found with their positions, and never where a word means something.
 
-use std::os::unix::fs::symlink;
-use std::process::Command;
-
-use crate::space::{Output, TestSpace, program};
+use crate::space::{Output, TestSpace};
 
 const CONF: &str = r#"PN = "unnamed"
 PV = "1.0"
@@ -15,7 +12,9 @@ BBFILES = "${TOPDIR}/recipes/*.bb ${TOPDIR}/recipes/*.bbappend"
 "#;
 
 fn space() -> TestSpace {
-    TestSpace::empty().file("conf/bitbake.conf", CONF).file(
+    let space = TestSpace::empty();
+    let path = space.path().to_string_lossy().into_owned();
+    space.env("BBPATH", &path).file("conf/bitbake.conf", CONF).file(
         "classes/base.bbclass",
         "do_compile() {\n    :\n}\naddtask compile\ndo_build() {\n    :\n}\naddtask build after do_compile\n",
     )
@@ -28,7 +27,7 @@ fn with_typos() -> TestSpace {
         r#"PN = "a"
 A = "1"
 A:apend = " 2"
-B:qemux86-46 = "3"
+B:qemxu86-64 = "3"
 do_compile:prepnd() {
     :
 }
@@ -44,26 +43,12 @@ addtask pack after do_complie before do_build
 }
 
 fn run_as(space: &TestSpace, tool: &str, arguments: &[&str]) -> Output {
-    let link = space.path().join(tool);
-    symlink(program(), &link).unwrap();
-    let output = Command::new(link)
-        .args(arguments)
-        .current_dir(space.path())
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("BBPATH", space.path())
-        .output()
-        .unwrap();
-    Output {
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        code: output.status.code(),
-    }
+    space.run_tool(tool, "", arguments)
 }
 
 const FINDINGS: [(u32, &str, &str); 7] = [
     (3, "A:apend: nothing sets the override `apend`", "`append`"),
-    (4, "B:qemux86-46: nothing sets the override `qemux86-46`", "`qemux86-64`"),
+    (4, "B:qemxu86-64: nothing sets the override `qemxu86-64`", "`qemux86-64`"),
     (5, "do_compile:prepnd: nothing sets the override `prepnd`", "`prepend`"),
     (8, "do_compile[depneds]: nothing reads the flag `depneds`", "`depends`"),
     (9, "C[vardesp]: nothing reads the flag `vardesp`", "`vardeps`"),
@@ -118,10 +103,10 @@ fn a_typo_in_the_configuration_is_one_too() {
 fn a_word_that_means_something_somewhere_is_no_typo() {
     let space = space()
         // An override of another machine, of another recipe, of a package, of a value nobody uses now.
-        .file("conf/machine/qemux86-65.conf", "")
+        .file("conf/machine/qemuxx86-64.conf", "")
         .file(
             "recipes/a_1.0.bb",
-            "PN = \"a\"\nA:qemux86-65 = \"1\"\nA:pn-b = \"1\"\nA:class-targed = \"1\"\nA:linus = \"1\"\n",
+            "PN = \"a\"\nA:qemuxx86-64 = \"1\"\nA:pn-b = \"1\"\nA:class-targed = \"1\"\nA:linus = \"1\"\n",
         )
         .file("recipes/b_1.0.bb", "PN = \"b\"\nOVERRIDES .= \":linus\"\nD = \"class-targed\"\n")
         // A task of another recipe, a flag that code reads.
