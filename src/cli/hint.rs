@@ -1,7 +1,9 @@
 //! What to do about an error in metadata.
 
+use crate::host::Finding;
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::suggest::did_you_mean;
+use crate::recipe::SuspectKind;
 
 /// First words of statements.
 const KEYWORDS: [&str; 16] = [
@@ -52,6 +54,20 @@ pub fn explain(diagnostic: Diagnostic) -> Diagnostic {
         return diagnostic.at(1, 1).source(line).help("a name belongs in front of the operator");
     }
     diagnostic
+}
+
+/// A likely typo with its source line.
+pub fn typo(finding: &Finding) -> Diagnostic {
+    let suspect = &finding.0;
+    let diagnostic = Diagnostic::warning("typo", finding.to_string(), &suspect.file, suspect.line as usize);
+    let word = match suspect.kind {
+        SuspectKind::Task => suspect.word.trim_start_matches("do_"),
+        _ => &suspect.word,
+    };
+    match source_line(&diagnostic) {
+        Some(line) => mark(diagnostic, line, word),
+        None => diagnostic,
+    }
 }
 
 fn source_line(diagnostic: &Diagnostic) -> Option<String> {

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use super::args::layers::Color;
 use super::args::{LayersCommand, LayersOptions, Manner};
+use super::hint;
 use super::layers::{BuildDirectory, LayerConfiguration, LayersView, Output, change, look};
 use super::session::{Prepared, Quiet, Session, Told};
 use crate::catalog::{Layers, Preferences};
-use crate::host::{ConfigRecord, Metadata, Project, find_files};
+use crate::host::{ConfigRecord, Metadata, Project, find_files, lint};
 use crate::lang::diagnostic::Severity;
 use crate::recipe::{Request, dirname, find_config};
 
@@ -24,10 +25,28 @@ pub fn run(arguments: &[String], prog: &str, manner: Manner, options: &LayersOpt
     }
     let session = Session::new(arguments, manner, console);
     let done = match &options.command {
+        LayersCommand::Lint => linting(session),
         command if command.only_looks() => looking(session, prog, command),
         _ => changing(session, prog, options),
     };
     done.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Lists likely typos; there being any is a failure.
+fn linting(mut session: Session) -> Result<u8, Told> {
+    session.lints = false;
+    let mut project = session.open(Request::default(), true)?;
+    let metadata = session.load(&mut project)?;
+    let findings = lint(&metadata, false);
+    for finding in &findings {
+        session.console.diagnostic(&hint::typo(finding));
+    }
+    if findings.is_empty() {
+        session
+            .console
+            .plain(&format!("No likely typos in {} recipes and variants.", metadata.summary.targets));
+    }
+    Ok(u8::from(!findings.is_empty()))
 }
 
 fn looking(mut session: Session, prog: &str, command: &LayersCommand) -> Result<u8, Told> {

@@ -8,7 +8,7 @@ use crate::catalog::message::Message;
 use crate::catalog::targets::{Configuration, Resolved, resolve_targets};
 use crate::catalog::{Assumed, PreferredProviders, ResolvePolicy, VirtualFile};
 use crate::host::{
-    Answer, Failure, HostError, Listener, LoadError, Metadata, Project, Question, Settings, World, load,
+    Answer, Failure, HostError, Listener, LoadError, Metadata, Project, Question, Settings, World, lint, load,
 };
 use crate::lang::diagnostic::{Diagnostic, Severity};
 use crate::recipe::{RecipeFile, Request};
@@ -31,6 +31,8 @@ pub struct Session {
     pub counts: bool,
     /// It ended before there was anything to sum up.
     pub early: bool,
+    /// Warn of likely typos in recipes that had to be read.
+    pub lints: bool,
     arguments: Vec<String>,
 }
 
@@ -82,6 +84,7 @@ impl Session {
             manner,
             counts: false,
             early: false,
+            lints: manner == Manner::Rbake,
             arguments: arguments.to_vec(),
         }
     }
@@ -157,6 +160,12 @@ impl Session {
             self.console.plain(&metadata.summary.to_string());
         }
         self.check_layers(&metadata);
+        if self.lints && metadata.summary.parsed > 0 {
+            for finding in lint(&metadata, true) {
+                let place = format!("{}:{}", finding.0.file, finding.0.line);
+                self.console.message(Severity::Warning, &format!("{place}: {finding}"));
+            }
+        }
         Ok(metadata)
     }
 

@@ -17,7 +17,7 @@ use crate::catalog::record::{FileDepend, Fingerprint};
 use crate::recipe::{RecipeFile, stamp_of};
 
 /// Changes whenever the file's layout does.
-const FORMAT: &[u8; 16] = b"rbake parse 0002";
+const FORMAT: &[u8; 16] = b"rbake parse 0003";
 
 /// A SHA-256 digest.
 pub type Hash = [u8; 32];

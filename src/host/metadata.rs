@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use rustc_hash::FxHashSet;
+
 use super::client::HostError;
 use super::project::{Listener, Project, Wanted};
 use super::protocol::{ConfigRecord, Failure};
@@ -84,6 +86,8 @@ pub struct Metadata {
     pub summary: Summary,
     /// Recipes that couldn't be read.
     pub failed: Vec<(RecipeFile, Failure)>,
+    /// The recipe files that this run has read instead of taking them from the cache.
+    pub read: FxHashSet<String>,
 }
 
 /// Numbers about reading recipes.
@@ -155,5 +159,5 @@ pub fn load(project: &mut Project, cwd: &str, listener: &mut dyn Listener) -> Re
         .zip(by_mc)
         .map(|(tree, records)| World { tree, catalog: Catalog::new(records) })
         .collect();
-    Ok(Metadata { worlds, summary, failed: parsed.failed })
+    Ok(Metadata { worlds, summary, failed: parsed.failed, read: parsed.read })
 }

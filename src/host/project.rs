@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Hash, ParseCache, fingerprint};
@@ -55,6 +56,8 @@ pub struct Parsed {
     pub parsed: usize,
     /// Files that couldn't be read, and why.
     pub failed: Vec<(RecipeFile, Failure)>,
+    /// The paths of those that were read.
+    pub read: FxHashSet<String>,
 }
 
 /// The metadata of a build directory.
@@ -301,6 +304,7 @@ impl Project {
                     Ok(Answer::Parsed(records)) => {
                         slots[at] = Some(records);
                         parsed.parsed += 1;
+                        parsed.read.insert(recipe.path.clone());
                     }
                     Ok(_) => {}
                     Err(HostError::Failed(_)) if gives_up => {

@@ -8,7 +8,7 @@ use crate::catalog::RecipeRecord;
 use crate::catalog::record::FileDepend;
 use crate::data::DataError;
 use crate::lang::diagnostic::Severity;
-use crate::recipe::{RecipeFile, Request};
+use crate::recipe::{LintFacts, RecipeFile, Request};
 
 /// A question to a host or worker. It answers with any number of messages and one answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,6 +103,8 @@ pub struct ConfigRecord {
     pub hash: String,
     /// The directory of the layer whose layer.conf added each word to BBFILE_COLLECTIONS.
     pub collections: Vec<(String, String)>,
+    /// What its files may have misspelt, and its overrides.
+    pub lint: LintFacts,
 }
 
 /// Why something ended early.

@@ -17,7 +17,7 @@ use crate::data::{DataError, Level, Store, Value};
 use crate::lang::diagnostic::Severity;
 use crate::python::scope::{Python, Sink};
 use crate::recipe::{
-    Configuration, RecipeFile, Run, read_configuration, read_recipe, recorded, virtual_name,
+    Configuration, Linter, RecipeFile, Run, read_configuration, read_recipe, recorded, virtual_name,
 };
 
 thread_local! {
@@ -71,7 +71,7 @@ pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Resul
     let own = Rc::new(own);
     CHANNEL.with(|channel| *channel.borrow_mut() = Some(own.clone()));
     let mut workers: Vec<Channel> = channels.collect();
-    let mut service = Service { run, configuration: None, tracking: false };
+    let mut service = Service { run, configuration: None, tracking: false, linters: BTreeMap::new() };
     let mut own = own;
     loop {
         let Some(question) = own.receive::<Question>()? else { return Ok(()) };
@@ -103,6 +103,8 @@ struct Service {
     configuration: Option<Configuration>,
     /// Whoever asks about a recipe wants to see its history.
     tracking: bool,
+    /// Looks for typos, one for each multiconfig.
+    linters: BTreeMap<String, Linter>,
 }
 
 impl Service {
@@ -114,6 +116,9 @@ impl Service {
                 for (mc, store) in &configuration.stores {
                     let mut record = config_record(mc, store, &self.run.python)?;
                     record.collections = configuration.collections.clone();
+                    let mut linter = Linter::new(store)?;
+                    record.lint = linter.configuration(store);
+                    self.linters.insert(mc.clone(), linter);
                     set_prioritized(store, &record)?;
                     records.push(record);
                 }
@@ -129,7 +134,11 @@ impl Service {
             Question::Fork => Ok(Answer::Forked),
             Question::Parse { recipe, priority } => {
                 let stores = self.read(&recipe, None)?;
-                Ok(Answer::Parsed(records(&recipe, priority, &stores)?))
+                let mut records = records(&recipe, priority, &stores)?;
+                if let (Some(last), Some(linter)) = (records.last_mut(), self.linters.get_mut(&recipe.mc)) {
+                    last.lint = linter.recipe(&stores)?;
+                }
+                Ok(Answer::Parsed(records))
             }
             Question::Environment { recipe: Some((recipe, variant)), .. } => {
                 let store = self.variant(&recipe, &variant)?;
@@ -290,7 +299,7 @@ fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecor
         })
         .collect();
     let hash = configuration_hash(&expanded, python)?;
-    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash, collections: Vec::new() })
+    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash, ..ConfigRecord::default() })
 }
 
 /// Sets BBFILES_PRIORITIZED: classes ask it which layer a file belongs to (`bb.utils.get_file_layer`).

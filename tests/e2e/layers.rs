@@ -1,10 +1,8 @@
 //! `rbake-layers` on a build directory with two layers.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::process::Command;
 
-use crate::space::{Output, TestSpace, program};
+use crate::space::{Output, TestSpace};
 
 /// Two layers, the second with the higher priority, and a third that isn't in use.
 fn two_layers() -> TestSpace {
@@ -39,25 +37,11 @@ fn two_layers() -> TestSpace {
         .file("broken/recipes/d_1.bb", "junk\n")
 }
 
-/// Runs a tool by its name.
+/// Runs a tool in the build directory.
 fn run(space: &TestSpace, tool: &str, arguments: &[&str]) -> Output {
-    let link = space.path().join(tool);
-    if !link.exists() {
-        symlink(program(), &link).unwrap();
-    }
-    let output = Command::new(link)
-        .args(arguments)
-        .current_dir(space.path().join("b"))
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", space.path())
-        .output()
-        .unwrap();
-    Output {
-        stdout: String::from_utf8_lossy(&output.stdout).replace(space.path().to_str().unwrap(), "@"),
-        stderr: String::from_utf8_lossy(&output.stderr).replace(space.path().to_str().unwrap(), "@"),
-        code: output.status.code(),
-    }
+    let Output { stdout, stderr, code } = space.run_tool(tool, "b", arguments);
+    let root = space.path().to_str().unwrap();
+    Output { stdout: stdout.replace(root, "@"), stderr: stderr.replace(root, "@"), code }
 }
 
 #[test]

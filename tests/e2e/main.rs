@@ -2,5 +2,6 @@
 
 mod cache;
 mod layers;
+mod lint;
 mod parse;
 mod space;

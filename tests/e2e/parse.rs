@@ -50,10 +50,12 @@ fn files_that_include_each_other_are_an_error() {
 
 #[test]
 fn metadata_that_needs_python_says_so_where_there_is_none() {
-    let space = TestSpace::plain().file("recipes/a_1.0.bb", "python () {\n    d.setVar('A', '1')\n}\n");
-    let output = space.command(&["-p"]).env("RBAKE_PYTHON", "/nonexistent/python3").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    let text = TestSpace::plain()
+        .file("recipes/a_1.0.bb", "python () {\n    d.setVar('A', '1')\n}\n")
+        .env("RBAKE_PYTHON", "/nonexistent/python3")
+        .run(&["-p"])
+        .fails()
+        .stderr;
     assert!(text.contains("python3 is needed") || text.contains("librbake_engine.so"), "{text}");
 }
 

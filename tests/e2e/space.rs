@@ -21,6 +21,15 @@ pub struct Output {
 }
 
 impl Output {
+    fn of(command: &mut Command) -> Self {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        Output {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code(),
+        }
+    }
+
     /// Both streams.
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
@@ -115,14 +124,26 @@ BBFILES = "${TOPDIR}/recipes/*.bb ${TOPDIR}/recipes/*.bbappend"
         command
     }
 
+    /// Runs a tool by its name in a folder of this one.
+    pub fn run_tool(&self, tool: &str, folder: &str, arguments: &[&str]) -> Output {
+        let link = self.path().join(tool);
+        if !link.exists() {
+            std::os::unix::fs::symlink(program(), &link).unwrap();
+        }
+        let mut command = Command::new(link);
+        command
+            .args(arguments)
+            .current_dir(self.path().join(folder))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Output::of(&mut command)
+    }
+
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().unwrap();
-        Output {
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            code: output.status.code(),
-        }
+        Output::of(&mut self.command(arguments))
     }
 }
 

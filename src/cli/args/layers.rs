@@ -56,6 +56,8 @@ pub enum LayersCommand {
     ShowCrossDepends { filenames: bool, ignore: Option<String> },
     /// Write a new layer.
     CreateLayer(CreateLayer),
+    /// List likely typos.
+    Lint,
 }
 
 /// Options of `layerindex-fetch`.
@@ -149,7 +151,11 @@ pub(super) fn parse(prog: &str, words: &[String], columns: usize) -> Result<Laye
         _ => Color::Auto,
     };
 
-    let subcommands: Vec<Subcommand> = SUBCOMMANDS.iter().map(|make| make()).collect();
+    let mut subcommands: Vec<Subcommand> = SUBCOMMANDS.iter().map(|make| make()).collect();
+    // BitBake has none, and under its name rbake says what BitBake says.
+    if !prog.starts_with("bitbake") {
+        subcommands.push(lint());
+    }
     tool.options.push(Opt::help());
     let names = subcommands.iter().map(|subcommand| subcommand.name).collect();
     let help = "what to do";
@@ -353,6 +359,17 @@ fn show_recipes() -> Subcommand {
                 pnspec: parsed.positional("pnspec"),
             })
         },
+    }
+}
+
+fn lint() -> Subcommand {
+    Subcommand {
+        name: "lint",
+        description: "Lists likely typos that are no errors: overrides that nothing sets, flags that nothing reads, tasks that no \
+                      recipe has.",
+        options: Vec::new(),
+        positionals: Vec::new(),
+        collect: |_| LayersCommand::Lint,
     }
 }
 

@@ -121,6 +121,7 @@ pub fn look(prog: &str, command: &LayersCommand, view: &dyn LayersView, out: &mu
         LayersCommand::AddLayer { .. }
         | LayersCommand::RemoveLayer { .. }
         | LayersCommand::CreateLayer(_)
+        | LayersCommand::Lint
         | LayersCommand::LayerindexFetch(_)
         | LayersCommand::LayerindexShowDepends { .. } => return unsupported(prog, out),
     }
