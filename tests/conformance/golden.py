@@ -36,7 +36,6 @@ PARSE_SUMMARY = re.compile(r"Parsing of \d+ \.bb files complete \(\d+ cached, \d
 LEVEL = re.compile(r"(ERROR|WARNING|NOTE): (.*)", re.S)
 # Frames of the engine's own files in a Python traceback: an implementation detail of the reference.
 ENGINE_FRAMES = re.compile(r'\nTraceback \(most recent call last\):(?:\n  File "[^"\n]*/lib/bb/[^\n]*\n    [^\n]*(?:\n +[\^~]+)?)+')
-LOCALE = "en_US.UTF-8"
 
 
 class Oracle:
@@ -141,11 +140,7 @@ class Commands:
     def __init__(self, bin, root):
         self.root = str(root)
         self.bin = str(bin)
-        self.locale = reference.CACHE / "locale"
-        if not (self.locale / LOCALE).is_dir():
-            self.locale.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", str(self.locale / LOCALE)], check=False,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.locale = reference.make_locale()
 
     def environment(self, folder, extra):
         home = Path(self.root) / "home"
@@ -153,7 +148,7 @@ class Commands:
         # The folder of this Python comes second, so that `python3` is the one the tests run with.
         path = [self.bin, os.path.dirname(os.path.realpath(sys.executable)), "/usr/local/bin", "/usr/bin", "/bin"]
         result = {"HOME": str(home), "USER": "yocto", "LOGNAME": "yocto", "SHELL": "/bin/sh", "PATH": ":".join(path),
-                  "LC_ALL": LOCALE, "LOCPATH": str(self.locale), "TOPDIR": folder, "PWD": folder, "PYTHONUNBUFFERED": "1",
+                  "LC_ALL": reference.LOCALE, "LOCPATH": self.locale, "TOPDIR": folder, "PWD": folder, "PYTHONUNBUFFERED": "1",
                   "BB_ENV_PASSTHROUGH_ADDITIONS": "TOPDIR EXTRA_BBFILES BB_SIGNATURE_HANDLER BBMULTICONFIG LOCPATH"}
         result.update({name: value.replace("@ROOT@", self.root) for name, value in extra.items()})
         return result
