@@ -66,6 +66,8 @@ fn getvar(options: &GetVarOptions) -> Value {
 fn layers(options: &LayersOptions) -> Value {
     let command = match &options.command {
         LayersCommand::ShowLayers => json!({"cmd": "do_show_layers"}),
+        // rbake's own; BitBake has no such command to compare with.
+        LayersCommand::Lint => json!({"cmd": "lint"}),
         LayersCommand::AddLayer { directories } => json!({"cmd": "do_add_layer", "layerdir": directories}),
         LayersCommand::RemoveLayer { directories } => {
             json!({"cmd": "do_remove_layer", "layerdir": directories})

@@ -43,7 +43,6 @@ CONFIG_ERROR = re.compile(r"^ERROR: Unable to parse [^\n]*\n(?=bb\.parse\.ParseE
 SERIES = re.compile(r"(which only supports these series: )([^(]*)( \()")
 # A subcommand that in the reference is a plugin of another layer.
 PLUGIN_COMMANDS = {"'create-layer'"}
-LOCALE = "en_US.UTF-8"
 
 # Steps of commands.json that go past finding out what provides the targets: the task graph, the queue, signatures.
 NEEDS_TASKS = {
@@ -161,11 +160,7 @@ class Commands:
     def __init__(self, bin, root):
         self.root = str(root)
         self.bin = str(bin)
-        self.locale = reference.CACHE / "locale"
-        if not (self.locale / LOCALE).is_dir():
-            self.locale.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", str(self.locale / LOCALE)], check=False,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.locale = reference.make_locale()
 
     def environment(self, folder, extra):
         home = Path(self.root) / "home"
@@ -173,7 +168,7 @@ class Commands:
         # The folder of this Python comes second, so that `python3` is the one the tests run with.
         path = [self.bin, os.path.dirname(os.path.realpath(sys.executable)), "/usr/local/bin", "/usr/bin", "/bin"]
         result = {"HOME": str(home), "USER": "yocto", "LOGNAME": "yocto", "SHELL": "/bin/sh", "PATH": ":".join(path),
-                  "LC_ALL": LOCALE, "LOCPATH": str(self.locale), "TOPDIR": folder, "PWD": folder, "PYTHONUNBUFFERED": "1",
+                  "LC_ALL": reference.LOCALE, "LOCPATH": self.locale, "TOPDIR": folder, "PWD": folder, "PYTHONUNBUFFERED": "1",
                   "BB_ENV_PASSTHROUGH_ADDITIONS": "TOPDIR EXTRA_BBFILES BB_SIGNATURE_HANDLER BBMULTICONFIG LOCPATH"}
         result.update({name: value.replace("@ROOT@", self.root) for name, value in extra.items()})
         return result

@@ -157,26 +157,36 @@ class Case:
 
     def describe(self, d, q):
         """Every variable of a store: unexpanded, expanded or the error, flags."""
-        names = set(d.keys()) if q.get("names") is None else set(q["names"])
+        try:
+            names = set(d.keys()) if q.get("names") is None else set(q["names"])
+        except Exception as exc:
+            # OVERRIDES cannot be computed.
+            return {"error": error_of(exc)}
         if q.get("names") is None:
             names = {name for name in names if not name.startswith("__") and name not in INTERNAL_NAMES}
             names |= {name for name in INTERNAL_NAMES if d.getVar(name, False) is not None}
         variables = {}
         for name in sorted(names):
-            entry = {"raw": encode(d.getVar(name, False))}
-            try:
-                entry["value"] = encode(d.getVar(name))
-            except RecursionError:
-                entry["error"] = ["RecursionError", ""]
-            except Exception as exc:
-                entry["error"] = error_of(exc)
+            entry = {}
+            for field, expand in (("raw", False), ("value", True)):
+                try:
+                    entry[field] = encode(d.getVar(name, expand))
+                except Exception as exc:
+                    entry["raw_error" if field == "raw" else "error"] = error_of(exc)
             entry["flags"] = {flag: encode(value) for flag, value in (d.getVarFlags(name) or {}).items()}
             if q.get("history"):
-                entry["history"] = self.history(d, name)
+                try:
+                    entry["history"] = self.history(d, name)
+                except Exception as exc:
+                    entry["history_error"] = error_of(exc)
             variables[name] = entry
         result = {"vars": variables}
         if "deps" in q:
-            result["deps"] = self.dependencies(d, names, q["deps"])
+            try:
+                result["deps"] = self.dependencies(d, names, q["deps"])
+            except Exception as exc:
+                # Which variables are exported cannot be told.
+                result["deps_error"] = error_of(exc)
         return result
 
     def history(self, d, name):

@@ -7,7 +7,7 @@ None of BitBake's code lives in this repository. It comes from one of two places
 * otherwise the package ``bitbake-setup`` is fetched once with pip into ``target/reference``.
 
 The package holds the ``bb`` modules and their unit tests, but not ``bin/``, ``hashserv``, ``prserv`` and the tests' own
-metadata. All but empty modules stand in for ``hashserv`` and ``prserv``, which ``bb`` imports but parsing never uses.
+metadata. Empty modules stand in for ``hashserv`` and ``prserv``, which ``bb`` imports but parsing never uses.
 
 OE-core, where a test needs it, is a checkout named by ``RBAKE_REFERENCE_OECORE``.
 
@@ -23,6 +23,7 @@ from pathlib import Path
 PACKAGE = "bitbake-setup"
 VERSION = "2.19.0"
 OECORE_COMMIT = "35a2c6ed79"
+LOCALE = "en_US.UTF-8"
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "target" / "reference"
 
@@ -129,6 +130,16 @@ def clean_environment(extra=()):
     kept["LC_ALL"] = "C.UTF-8"
     kept["LANG"] = "C.UTF-8"
     return kept
+
+
+def make_locale():
+    """The folder with the locale that BitBake's programs insist on (for LOCPATH), made when it is not there yet."""
+    folder = CACHE / "locale"
+    if not (folder / LOCALE).is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", str(folder / LOCALE)], check=False,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return str(folder)
 
 
 def required():

@@ -16,7 +16,6 @@ import importlib.machinery
 import importlib.util
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -100,16 +99,6 @@ def programs(folder, found, self_check):
     os.environ["PATH"] = "%s:%s" % (folder, os.environ["PATH"])
 
 
-def make_locale():
-    """BitBake's programs insist on this locale; make it in the cache folder when the machine has none."""
-    folder = reference.CACHE / "locale"
-    if not (folder / "en_US.UTF-8").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["localedef", "-i", "en_US", "-f", "UTF-8", str(folder / "en_US.UTF-8")], check=False,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.environ["LOCPATH"] = str(folder)
-
-
 def run(options, found):
     """Load and run the modules; the exit code."""
     try:
@@ -181,7 +170,7 @@ def main():
     sys.meta_path.insert(0, TestsFinder)
     with tempfile.TemporaryDirectory(prefix="upstream-") as folder:
         programs(folder, found, options.self_check)
-        make_locale()
+        os.environ["LOCPATH"] = reference.make_locale()
         os.chdir(folder)
         return run(options, found)
 
