@@ -91,12 +91,7 @@ impl Store {
             return Ok((parsed.unexpanded.clone(), parsed.clone()));
         }
         let read = self.read_content(name, Read::RAW, true)?;
-        let value = read.0;
-        let parsed = match read.1 {
-            Some(parsed) => parsed,
-            None => Rc::default(),
-        };
-        Ok((value, parsed))
+        Ok((read.0, read.1.unwrap_or_default()))
     }
 
     /// Reads a flag with its parse.

@@ -281,10 +281,10 @@ fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecor
     expanded.expand_keys()?;
     let mut variables = BTreeMap::new();
     for name in expanded.keys()? {
-        if WANTED.contains(&&*name) || WANTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            if let Some(value) = expanded.get_var(&name)?.filter(|value| *value != Value::None) {
-                variables.insert(name.to_string(), value.to_text());
-            }
+        let wanted =
+            WANTED.contains(&&*name) || WANTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if wanted && let Some(value) = expanded.get_var(&name)?.filter(|value| *value != Value::None) {
+            variables.insert(name.to_string(), value.to_text());
         }
     }
     let depends = recorded(store, "__base_depends")

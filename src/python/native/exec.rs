@@ -322,9 +322,11 @@ impl<'a> Machine<'a> {
         match callee {
             Callee::Builtin(builtin) => builtins::call(*builtin, &args, named),
             Callee::Library(function) if named.is_empty() => library::call(self, *function, &args),
-            Callee::Library(function) => {
-                library::call(self, *function, &text::place_keywords(function.parameters(), None, &args, named)?)
-            }
+            Callee::Library(function) => library::call(
+                self,
+                *function,
+                &text::place_keywords(function.parameters(), None, &args, named)?,
+            ),
             Callee::Function(function) => self.call_function(function, args, named),
             Callee::Engine(name) if named.is_empty() => {
                 let args = args.iter().map(NativeValue::new).collect::<Told<Vec<_>>>()?;
@@ -349,11 +351,11 @@ impl<'a> Machine<'a> {
                 })?;
                 return Ok(Value::Bool(found == wanted));
             }
-            (_, [Node::Comprehension(comprehension)], []) if comprehension.kind == Kind::Generator => {
-                if builtin.consumes_iterator() {
-                    let items = self.collect(comprehension, frame)?;
-                    return builtins::call(builtin, &[Value::iter(items)], &[]);
-                }
+            (_, [Node::Comprehension(comprehension)], [])
+                if comprehension.kind == Kind::Generator && builtin.consumes_iterator() =>
+            {
+                let items = self.collect(comprehension, frame)?;
+                return builtins::call(builtin, &[Value::iter(items)], &[]);
             }
             (Builtin::Map | Builtin::Filter, [function, items], []) => {
                 return self.map_or_filter(builtin, function, items, frame);

@@ -254,11 +254,11 @@ fn filter(value: &Value, wanted: &Value) -> Told<Value> {
         Value::Str(wanted) => words(wanted).filter(|word| has_word(value, word)).collect(),
         other => {
             keys = ops::keys(other)?;
-            let word = |key| match key {
-                &Key::Str(ref word) if is_word(word) && has_word(value, word) => Some(&**word),
+            let words = keys.iter().filter_map(|key| match key {
+                Key::Str(word) => Some(&**word),
                 _ => None,
-            };
-            keys.iter().filter_map(word).collect()
+            });
+            words.filter(|word| is_word(word) && has_word(value, word)).collect()
         }
     };
     found.sort_unstable();

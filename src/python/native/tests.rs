@@ -21,7 +21,8 @@ impl Fixture {
         let data = include_str!("../../../tests/data/python/native-store.json");
         let (variables, functions): (BTreeMap<String, String>, BTreeMap<String, String>) =
             serde_json::from_str(data).unwrap();
-        let functions = functions.iter().map(|(name, source)| (name.clone(), Function::compile(source))).collect();
+        let functions =
+            functions.iter().map(|(name, source)| (name.clone(), Function::compile(source))).collect();
         let variables = variables.into_iter().map(|(name, value)| (name, Text::from(value))).collect();
         Fixture { variables, functions, modules: BTreeMap::new(), broken: None }
     }
@@ -129,7 +130,8 @@ fn an_error_of_the_store_is_passed_on() {
     assert_eq!(error("nosuch(d.getVar('A'))"), None);
     assert_eq!(error("'x'.nosuch(d.getVar('A'))"), None);
     let mut fixture = fixture;
-    let source = "def caught(d):\n    try:\n        return d.getVar('A')\n    except Exception:\n        return ''\n";
+    let source =
+        "def caught(d):\n    try:\n        return d.getVar('A')\n    except Exception:\n        return ''\n";
     fixture.functions.insert("caught".into(), Function::compile(source));
     assert_eq!(fixture.eval("caught(d)"), None);
 }
@@ -227,7 +229,9 @@ def cleaned(name):
         assert_eq!(fixture.eval(code).as_deref(), value, "{code}");
     }
     // A star import may bring anything.
-    fixture.modules.insert("lib.names".into(), Module::compile("lib.names", "from x import *\ndef f(): return 1\n"));
+    fixture
+        .modules
+        .insert("lib.names".into(), Module::compile("lib.names", "from x import *\ndef f(): return 1\n"));
     assert_eq!(fixture.eval("lib.names.f()"), None);
 }
 
@@ -270,29 +274,101 @@ fn deep_nesting_ends_without_harm() {
 
 fn fragment() -> impl Strategy<Value = String> {
     let leaf = prop::sample::select(vec![
-        "''", "'a b'", "'%s'", "'ü'", "1", "-1", "0", "True", "None", "d", "[]", "()", "{}", "set()", "ARCH", "nosuch", "os",
-        "d.getVar('A')", "d.getVar('UNSET')", "'{}'", "99999999999",
+        "''",
+        "'a b'",
+        "'%s'",
+        "'ü'",
+        "1",
+        "-1",
+        "0",
+        "True",
+        "None",
+        "d",
+        "[]",
+        "()",
+        "{}",
+        "set()",
+        "ARCH",
+        "nosuch",
+        "os",
+        "d.getVar('A')",
+        "d.getVar('UNSET')",
+        "'{}'",
+        "99999999999",
     ])
     .prop_map(str::to_owned);
     leaf.prop_recursive(5, 40, 3, |inner| {
-        let binary = prop::sample::select(vec!["+", "-", "*", "//", "%", "&", "|", "^", "==", "<", "in", "is", "and", "or"]);
+        let binary = prop::sample::select(vec![
+            "+", "-", "*", "//", "%", "&", "|", "^", "==", "<", "in", "is", "and", "or",
+        ]);
         let method = prop::sample::select(vec![
-            "split", "join", "strip", "replace", "startswith", "find", "count", "partition", "format", "zfill", "ljust", "get",
-            "append", "update", "index", "pop", "insert", "sort", "keys", "union", "getVar", "expand", "title", "splitlines",
+            "split",
+            "join",
+            "strip",
+            "replace",
+            "startswith",
+            "find",
+            "count",
+            "partition",
+            "format",
+            "zfill",
+            "ljust",
+            "get",
+            "append",
+            "update",
+            "index",
+            "pop",
+            "insert",
+            "sort",
+            "keys",
+            "union",
+            "getVar",
+            "expand",
+            "title",
+            "splitlines",
         ]);
         let function = prop::sample::select(vec![
-            "str", "int", "len", "sorted", "set", "list", "dict", "min", "max", "sum", "any", "range", "repr", "bool", "tuple",
-            "zip", "enumerate", "reversed", "bb.utils.filter", "bb.utils.to_boolean", "os.path.join", "os.path.relpath", "os.path.splitext",
-            "bb.parse.vars_from_file", "re.sub", "map", "isinstance", "type", "two", "one",
+            "str",
+            "int",
+            "len",
+            "sorted",
+            "set",
+            "list",
+            "dict",
+            "min",
+            "max",
+            "sum",
+            "any",
+            "range",
+            "repr",
+            "bool",
+            "tuple",
+            "zip",
+            "enumerate",
+            "reversed",
+            "bb.utils.filter",
+            "bb.utils.to_boolean",
+            "os.path.join",
+            "os.path.relpath",
+            "os.path.splitext",
+            "bb.parse.vars_from_file",
+            "re.sub",
+            "map",
+            "isinstance",
+            "type",
+            "two",
+            "one",
         ]);
         prop_oneof![
             (inner.clone(), binary, inner.clone()).prop_map(|(a, op, b)| format!("({a} {op} {b})")),
             (inner.clone(), method, prop::collection::vec(inner.clone(), 0..3))
                 .prop_map(|(a, m, args)| format!("{a}.{m}({})", args.join(", "))),
-            (function, prop::collection::vec(inner.clone(), 0..4)).prop_map(|(f, args)| format!("{f}({})", args.join(", "))),
+            (function, prop::collection::vec(inner.clone(), 0..4))
+                .prop_map(|(f, args)| format!("{f}({})", args.join(", "))),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a})[{b}]")),
             (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a})[{b}:{c}]")),
-            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("[{a} for x in {b} if {c}]")),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("[{a} for x in {b} if {c}]")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{{{a}: {b}}}")),
             inner.prop_map(|a| format!("[{a}]")),
         ]
