@@ -85,10 +85,6 @@ def rename(src, dst):
         shutil.move(src, dst)
 
 
-class _TransferFailed(Exception):
-    """A step of copying or moving that failed; the text says which."""
-
-
 def _lstat_or_none(path):
     try:
         return os.lstat(path)
@@ -115,10 +111,7 @@ def _copy_link(src, dest, there):
     target = os.readlink(src)
     if there and not stat.S_ISDIR(there.st_mode):
         os.unlink(dest)
-    try:
-        os.symlink(target, dest)
-    except OSError as exc:
-        raise _TransferFailed("failed to create symlink %s to %s (%s)" % (dest, target, exc))
+    os.symlink(target, dest)
 
 
 def _copy_content(src, dest):
@@ -135,7 +128,7 @@ def _run_tool(tool, src, dest):
     result = subprocess.run([tool, "-f", src, dest], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             universal_newlines=True)
     if result.returncode:
-        raise _TransferFailed("failed to transfer special file %s to %s (%s)" % (src, dest, result.stdout.strip()))
+        raise OSError(result.stdout.strip())
 
 
 def _copy_owner_and_mode(path, like):
@@ -183,7 +176,7 @@ def movefile(src, dest, newmtime=None, sstat=None):
                 os.unlink(src)
             else:
                 _run_tool("mv", src, dest)
-    except (OSError, _TransferFailed) as exc:
+    except OSError as exc:
         logger.warning("movefile: moving %s to %s failed (%s)" % (src, dest, exc))
         return None
     return _set_times(target, newmtime, sstat)
@@ -211,7 +204,7 @@ def copyfile(src, dest, newmtime=None, sstat=None):
                 _copy_content(src, dest)
         else:
             _run_tool("cp", src, dest)
-    except (OSError, _TransferFailed) as exc:
+    except OSError as exc:
         logger.warning("copyfile: copy %s to %s failed (%s)" % (src, dest, exc))
         return False
     try:
