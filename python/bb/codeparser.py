@@ -169,19 +169,21 @@ class _Source:
     @functools.cached_property
     def _lines(self):
         with open(self._file, encoding="utf-8") as f:
-            return f.readlines()
+            lines = f.readlines()
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        return lines
 
     @functools.cached_property
-    def _ends(self):
-        """By the line on which a function starts, decorators included: its last line and the column of its body."""
-        ends = {}
-        for node in ast.walk(ast.parse("".join(self._lines))):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                first = min([node.lineno] + [decorator.lineno for decorator in node.decorator_list])
-                body = node.body[0]
-                indent = self._lines[body.lineno - 1][:body.col_offset]
-                ends[first] = (node.end_lineno, None if indent.strip() else len(indent))
-        return ends
+    def _outline(self):
+        """By the line on which a function or class starts, decorators included: its last line and the column of its body. By the
+        names of classes the first lines of all that are called so."""
+        blocks, classes = {}, {}
+        for name, is_class, first, last, column in engine.python_outline("".join(self._lines)):
+            blocks[first] = (last, column)
+            if is_class:
+                classes.setdefault(name, []).append(first)
+        return blocks, classes
 
     def of(self, function):
         """Source and first line of a function of this file; None for what comes from elsewhere."""
@@ -190,18 +192,28 @@ class _Source:
                 return None
         except TypeError:
             return None
-        if isinstance(function, types.FunctionType) and not hasattr(function, "__wrapped__"):
-            line = function.__code__.co_firstlineno
-            if line in self._ends:
-                return self._cut(line)
+        line = self._first_line(inspect.unwrap(function))
+        if line is not None:
+            return self._cut(line)
         try:
             lines, line = inspect.getsourcelines(function)
         except TypeError:
             return None
         return "".join(lines), line
 
+    def _first_line(self, function):
+        """Where a function or class of this file starts; None where only `inspect` may know."""
+        blocks, classes = self._outline
+        if isinstance(function, type):
+            found = classes.get(function.__qualname__, ())
+            return found[0] if len(found) == 1 else None
+        if isinstance(function, types.FunctionType) and function.__code__.co_filename == self._file:
+            line = function.__code__.co_firstlineno
+            return line if line in blocks else None
+        return None
+
     def _cut(self, first):
-        last, column = self._ends[first]
+        last, column = self._outline[0][first]
         # Comments behind the last statement belong to the function as long as they are indented like its body.
         if column is not None:
             for number in range(last + 1, len(self._lines) + 1):

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PySet};
 use rbake::data::{DataError, Store};
-use rbake::lang::python::{ScanError, scan};
+use rbake::lang::python::{ScanError, outline, scan};
 use rbake::lang::shell;
 use rbake::recipe::basehash::Modules;
 use rbake::recipe::scanners::{module_nodes, shell_error};
@@ -58,6 +58,16 @@ fn scan_shell<'py>(py: Python<'py>, code: PyBackedStr) -> PyResult<(Bound<'py, P
             Err(to_python(py, shell_error(&store, &code, &error)))
         }
     }
+}
+
+/// Name, whether it is a class, first line, last line, column of the body (None beside the header).
+type Outlined = (String, bool, usize, usize, Option<usize>);
+
+/// Functions and classes of a Python file.
+#[pyfunction]
+fn python_outline(source: PyBackedStr) -> PyResult<Vec<Outlined>> {
+    let found = outline(&source).map_err(|error| PySyntaxError::new_err(error.message))?;
+    Ok(found.into_iter().map(|d| (d.name, d.is_class, d.first, d.last, d.indent)).collect())
 }
 
 /// The functions of Python modules that code may call, scanned. They change only with `addpylib`.
@@ -119,6 +129,7 @@ fn exclude_module_references(py: Python<'_>, d: &Bound<'_, DataSmart>) -> PyResu
 /// Adds the functions to the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(scan_python, module)?)?;
+    module.add_function(wrap_pyfunction!(python_outline, module)?)?;
     module.add_function(wrap_pyfunction!(scan_shell, module)?)?;
     module.add_function(wrap_pyfunction!(module_functions, module)?)?;
     module.add_function(wrap_pyfunction!(exclude_module_references, module)?)?;

@@ -5,12 +5,14 @@
 
 mod constant;
 mod error;
+mod outline;
 mod scan;
 mod syntax;
 mod tokens;
 mod walk;
 
 pub use error::{PythonSyntaxError, ScanError};
+pub use outline::{Definition, outline};
 pub(crate) use scan::is_py_space;
 pub use scan::{
     HookError, HookResult, Literal, NoHooks, PythonScan, ScanHooks, Unhandled, scan, scan_expression,
