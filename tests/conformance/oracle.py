@@ -390,7 +390,8 @@ def serve(lines, out):
         shutil.rmtree(base, ignore_errors=True)
 
 
-def main():
+def main(prepare=None):
+    """Answer questions; `prepare` is given the loaded `bb` package first."""
     try:
         found = reference.find()
     except reference.Missing as exc:
@@ -403,6 +404,8 @@ def main():
     found.activate()
     global bb
     import bb, bb.build, bb.codeparser, bb.data, bb.event, bb.msg, bb.parse, bb.siggen, bb.utils  # noqa: E401
+    if prepare:
+        prepare(bb)
     # Warm what is loaded lazily, so that no forked copy does it again.
     bb.codeparser.ShellParser("warm", logging.getLogger("BitBake.Scan")).parse_shell("true")
     print(json.dumps({"hello": {"bitbake": bb.__version__, "python": sys.version.split()[0]}}), flush=True)
