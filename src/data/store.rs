@@ -156,6 +156,18 @@ impl Store {
         Ok(names.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.clone()).collect())
     }
 
+    /// Whether a name is one of [`Store::keys`]; `overrides` are the store's.
+    pub fn is_key(&self, name: &str, overrides: &Overrides) -> bool {
+        let state = self.state();
+        state.find(name).is_some_and(|var| !var.is_empty() || overrides.any_active(&var.overrides))
+    }
+
+    /// Whether a filter was set for a variable or for what it is a variant of.
+    pub fn has_filter(&self, name: &str) -> bool {
+        let filters = self.state().filters.clone();
+        !filters.is_empty() && filters.contains_key(name.split(':').next().unwrap_or(name))
+    }
+
     /// The names that contain `${`, whose expansion is one of the last steps of reading a recipe.
     pub fn keys_to_expand(&self) -> Result<Vec<Rc<str>>, super::DataError> {
         let overrides = self.need_overrides()?;

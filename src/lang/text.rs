@@ -89,6 +89,12 @@ impl fmt::Display for Text {
     }
 }
 
+impl Default for Text {
+    fn default() -> Self {
+        Text::new("")
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         Text::new(text)

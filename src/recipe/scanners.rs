@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest, Sha256};
 
 use super::basehash::{ModuleNode, Modules, Scanners};
+use super::signatures::hex;
 use crate::data::{CodeError, CodeScan, DataError, Level, Store, Text};
 use crate::lang::shell::{self, ShellErrorKind, ShellSyntaxError};
 use crate::python::interpreter::ModuleFunction;
@@ -113,7 +114,6 @@ fn module_node(
         }
     }
     scan.execs.retain(|name| !excluded.contains(&**name));
-    let hash: String =
-        Sha256::digest(function.source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(function.source.as_bytes()));
     Ok(ModuleNode { scan, hash: hash.into() })
 }

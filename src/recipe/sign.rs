@@ -1,13 +1,16 @@
 //! Hashing the tasks of every recipe that is finished.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
 
-use super::basehash::{Inputs, Signatures, generate};
+use super::basehash::{Inputs, generate};
+use super::names::Names;
 use super::run::Run;
 use super::scanners::{CodeScanners, module_nodes};
+use super::signatures::Signatures;
 use crate::data::{DataError, Host, Level, Object, Origin, Store, Value};
 
 /// Signatures as a finished store keeps them, in the variable `__siggen`.
@@ -60,9 +63,10 @@ impl Run {
             configuration.get_words("BB_BASEHASH_IGNORE_VARS")?.into_iter().collect();
         let scanners = CodeScanners::new(self.python.clone());
         let python = self.python.clone();
+        let names = RefCell::new(Names::new(ignored));
         self.set_signatures(Box::new(move |file, store| {
-            let signed =
-                Inputs::new(store, &modules, ignored.clone(), &scanners).and_then(|inputs| generate(&inputs));
+            let signed = Inputs::new(store, &modules, &scanners)
+                .and_then(|inputs| generate(&inputs, &mut names.borrow_mut()));
             match signed {
                 Ok(signatures) => {
                     let value = Value::Object(Rc::new(Signed(Rc::new(signatures))));
