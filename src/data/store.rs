@@ -124,6 +124,21 @@ impl Store {
         Store(Rc::new(Inner { context, state: RefCell::new(copy), wrapper: RefCell::default() }))
     }
 
+    /// Puts all layers into one, for a store of which many copies will be made: each read walks all of them.
+    pub fn flatten(&self) {
+        let mut state = self.state();
+        let mut map = Map::default();
+        for layer in state.maps() {
+            for (name, var) in layer {
+                map.entry(name.clone()).or_insert_with(|| var.clone());
+            }
+        }
+        state.top = Map::default();
+        state.own = 0;
+        state.parents = Some(Rc::new(Layer { map, parent: None }));
+        state.base = state.parents.clone();
+    }
+
     /// True if both handles are the same store.
     pub fn same(&self, other: &Store) -> bool {
         Rc::ptr_eq(&self.0, &other.0)

@@ -120,6 +120,7 @@ impl Service {
                     record.lint = linter.configuration(&self.run, store);
                     self.linters.insert(mc.clone(), linter);
                     set_prioritized(store, &record)?;
+                    store.flatten();
                     records.push(record);
                 }
                 if let Some((_, main)) = configuration.stores.first() {

@@ -132,6 +132,10 @@ impl<'a> Inputs<'a> {
         }
 
         let var = self.store.find(name);
+        if var.is_none() {
+            node.value = Some(Text::default());
+            return Ok(node);
+        }
         let flags = Flags { store: self.store, name, var: var.as_deref() };
         let exclusions = flags.expanded(EXCLUSIONS)?.unwrap_or_default();
         let exclusions: Vec<&str> = exclusions.split_whitespace().collect();
@@ -185,13 +189,9 @@ impl<'a> Inputs<'a> {
             node.value = Some("".into());
             return Ok(());
         }
-        let raw = match flag {
-            // The variable itself, whose value is more than what is in the flag.
-            "_content" => None,
-            _ => self.store.get_flag_raw(variable, flag)?,
-        };
-        let value = match raw {
-            Some(Value::Str(text)) if !text.contains("${") => Some(Value::Str(text)),
+        // `_content` is the variable itself, whose value is more than what is in the flag.
+        let value = match self.store.get_flag_raw(variable, flag)? {
+            value if flag != "_content" && !value.as_ref().is_some_and(has_references) => value,
             _ => {
                 let (value, parsed) = self.store.read_flag_parsed(variable, flag)?;
                 node.refer(&parsed.references, names);
@@ -211,9 +211,7 @@ impl<'a> Inputs<'a> {
             && var.remove.is_empty()
             && !self.store.has_filter(name);
         match &var.content {
-            Some(Value::Str(text)) if plain && text.vars().is_empty() && text.python().is_empty() => {
-                Some(text.clone())
-            }
+            Some(Value::Str(text)) if plain && !text.has_references() => Some(text.clone()),
             _ => None,
         }
     }
@@ -334,7 +332,7 @@ impl<'v> Flags<'v> {
 
     fn expanded(&self, flag: &str) -> Result<Option<Text>, DataError> {
         match self.raw(flag) {
-            Some(Value::Str(text)) if text.contains("${") => {
+            Some(Value::Str(text)) if text.has_references() => {
                 let key = format!("{}[{flag}]", self.name);
                 self.store.expand(text, Some(&key)).map(|text| Some(text.into()))
             }
@@ -352,6 +350,10 @@ impl<'v> Flags<'v> {
 
 fn text_of(value: Option<Value>) -> Text {
     value.filter(Value::truth).map_or_else(Text::default, into_text)
+}
+
+fn has_references(value: &Value) -> bool {
+    value.as_text().is_some_and(Text::has_references)
 }
 
 fn into_text(value: Value) -> Text {

@@ -28,7 +28,13 @@ impl CodeScanners {
 
 impl Scanners for CodeScanners {
     fn python(&self, store: &Store, name: &str, code: &Text) -> Result<Rc<CodeScan>, DataError> {
-        self.python.scan_code(code).map_err(|error| located(&self.python, store, name, code, error))
+        if let Some(known) = code.scan().get().and_then(|scan| scan.clone().downcast::<CodeScan>().ok()) {
+            return Ok(known);
+        }
+        let scan =
+            self.python.scan_code(code).map_err(|error| located(&self.python, store, name, code, error))?;
+        let _ = code.scan().set(scan.clone());
+        Ok(scan)
     }
 
     fn shell(&self, store: &Store, _name: &str, code: &Text) -> Result<Rc<[Rc<str>]>, DataError> {
