@@ -74,6 +74,17 @@ const RENAMED: [(&str, &str); 9] = [
     ("BB_STAMP_POLICY", "is a deprecated variable and support has been removed"),
 ];
 
+/// What the engine notes down while a recipe is read, some of it in the middle of an expansion. No text refers to them.
+const NOTES: [&str; 7] = [
+    "__siggen",
+    "_task_deps",
+    "__BBAUTOREV_ACTED_UPON",
+    "__BBAUTOREV_SEEN",
+    "__BBHANDLERS_MC",
+    "__BBINSRCREV",
+    "__BBSRCREV_SEEN",
+];
+
 /// The built-in table of renamed variables: old name, new name or sentence.
 pub fn renamed_variables() -> &'static [(&'static str, &'static str)] {
     &RENAMED
@@ -378,6 +389,15 @@ impl State {
         }
         // The entry was made just above.
         Rc::make_mut(self.top.entry(name.into()).or_default())
+    }
+
+    /// Forgets what a change of `name` may have changed: everything, or for the engine's own notes just those.
+    pub fn changed(&mut self, name: &str) {
+        if NOTES.contains(&name) {
+            self.cache.remove(name);
+        } else {
+            self.clear_cache();
+        }
     }
 
     pub fn clear_cache(&mut self) {
