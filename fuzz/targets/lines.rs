@@ -19,13 +19,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             let mut last = 0;
             for located in &file.statements {
                 assert!(located.first >= last && located.first <= located.line, "{located:?}");
-                // A function that ends with the file is reported one line past it.
-                assert!(located.line <= count + 1, "{located:?} of {count} lines");
+                // What ends with the file is reported past it.
+                assert!(located.line <= count + 2, "{located:?} of {count} lines");
                 last = located.first;
             }
         }
         Err(error) => {
-            assert!(!error.message.is_empty() && error.first <= count + 1 && error.line <= count + 1, "{error:?}");
+            // BitBake counts an open continuation at the end of a file as a line more.
+            assert!(!error.message.is_empty() && error.first <= count + 1 && error.line <= count + 2, "{error:?}");
         }
     }
 });

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
-use super::cache::{Hash, ParseCache, fingerprint};
+use super::cache::{self, FileTable, Hash, ParseCache, fingerprint};
 use super::client::{Client, HostError, Kind, ask, find_python_side};
 use super::protocol::{Answer, ConfigRecord, Failure, Question, Said};
 use crate::catalog::RecipeRecord;
-use crate::catalog::record::FileDepend;
 use crate::lang::diagnostic::Severity;
 use crate::recipe::{RecipeFile, Request, find_config};
 
@@ -215,11 +214,11 @@ impl Project {
     /// # Errors
     /// No host can be started, or one died. Recipes that can't be read are no error here but in the result.
     pub fn parse(&mut self, wanted: &[Wanted], listener: &mut dyn Listener) -> Result<Parsed, HostError> {
-        let mut slots: Vec<Option<Vec<RecipeRecord>>> = Vec::with_capacity(wanted.len());
+        let mut slots: Vec<Option<cache::Parsed>> = Vec::with_capacity(wanted.len());
+        let mut table = self.cache.table();
         for wanted in wanted {
-            let records =
-                self.recipes_valid.then(|| self.cache.recipe(&wanted.recipe, wanted.priority)).flatten();
-            slots.push(records.map(<[RecipeRecord]>::to_vec));
+            slots
+                .push(self.recipes_valid.then(|| self.cache.take(&wanted.recipe, wanted.priority)).flatten());
         }
         let cached = slots.iter().filter(|slot| slot.is_some()).count();
         let mut parsed = Parsed { cached, ..Parsed::default() };
@@ -231,7 +230,8 @@ impl Project {
                 parsed.cached = 0;
             }
             loop {
-                let needs_python = self.parse_missing(wanted, &mut slots, &mut parsed, listener)?;
+                let needs_python =
+                    self.parse_missing(wanted, &mut slots, &mut table, &mut parsed, listener)?;
                 if !needs_python {
                     break;
                 }
@@ -241,9 +241,9 @@ impl Project {
             }
         }
         if parsed.parsed > 0 || parsed.cached < self.cache.len() {
-            self.save(wanted, &slots, listener);
+            self.save(wanted, &slots, table, listener);
         }
-        parsed.records = slots.into_iter().flatten().flatten().collect();
+        parsed.records = slots.into_iter().flatten().flat_map(|slot| slot.records).collect();
         Ok(parsed)
     }
 
@@ -251,7 +251,8 @@ impl Project {
     fn parse_missing(
         &mut self,
         wanted: &[Wanted],
-        slots: &mut [Option<Vec<RecipeRecord>>],
+        slots: &mut [Option<cache::Parsed>],
+        table: &mut FileTable,
         parsed: &mut Parsed,
         listener: &mut dyn Listener,
     ) -> Result<bool, HostError> {
@@ -302,7 +303,7 @@ impl Project {
                 }
                 match answer {
                     Ok(Answer::Parsed(records)) => {
-                        slots[at] = Some(records);
+                        slots[at] = Some(cache::Parsed::new(records, table));
                         parsed.parsed += 1;
                         parsed.read.insert(recipe.path.clone());
                     }
@@ -373,23 +374,20 @@ impl Project {
         })
     }
 
-    fn save(&self, wanted: &[Wanted], slots: &[Option<Vec<RecipeRecord>>], listener: &mut dyn Listener) {
-        let mut entries = Vec::new();
-        for (wanted, records) in wanted.iter().zip(slots) {
-            let Some(records) =
-                records.as_ref().filter(|records| records.iter().all(|record| !record.nocache))
-            else {
-                continue;
-            };
-            let mut records = records.clone();
-            let mut depends: Vec<FileDepend> =
-                records.iter_mut().flat_map(|record| std::mem::take(&mut record.file_depends)).collect();
-            if depends.is_empty() {
-                depends = self.cache.depends(&wanted.recipe);
-            }
-            entries.push((wanted.recipe.clone(), wanted.priority, records, depends));
-        }
-        if let Err(error) = self.cache.replace(self.python, &self.configuration, &entries) {
+    fn save(
+        &self,
+        wanted: &[Wanted],
+        slots: &[Option<cache::Parsed>],
+        table: FileTable,
+        listener: &mut dyn Listener,
+    ) {
+        let kept = |parsed: &&cache::Parsed| parsed.records.iter().all(|record| !record.nocache);
+        let entries: Vec<_> = wanted
+            .iter()
+            .zip(slots)
+            .filter_map(|(wanted, parsed)| Some((wanted, parsed.as_ref().filter(kept)?)))
+            .collect();
+        if let Err(error) = self.cache.replace(self.python, &self.configuration, &entries, table) {
             listener.said(
                 Severity::Note,
                 &format!(

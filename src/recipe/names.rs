@@ -29,6 +29,21 @@ impl Names {
         Names { ignored, ..Names::default() }
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// Forgets all names.
+    pub fn clear(&mut self) {
+        *self = Names::new(std::mem::take(&mut self.ignored));
+    }
+
     /// The number of a name.
     pub fn id(&mut self, name: &str) -> Name {
         if let Some(id) = self.numbers.get(name) {

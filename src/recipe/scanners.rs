@@ -16,7 +16,8 @@ use crate::python::scope::Python;
 /// Scans code and remembers the answers by its text.
 pub struct CodeScanners {
     python: Rc<Python>,
-    shells: RefCell<FxHashMap<Rc<str>, Rc<[Rc<str>]>>>,
+    /// By the code's digest: expanded functions are long, and nearly every recipe has some of its own.
+    shells: RefCell<FxHashMap<[u8; 32], Rc<[Rc<str>]>>>,
 }
 
 impl CodeScanners {
@@ -38,11 +39,12 @@ impl Scanners for CodeScanners {
     }
 
     fn shell(&self, store: &Store, _name: &str, code: &Text) -> Result<Rc<[Rc<str>]>, DataError> {
-        if let Some(known) = self.shells.borrow().get(code.as_str()) {
+        let digest = Sha256::digest(code.as_bytes()).into();
+        if let Some(known) = self.shells.borrow().get(&digest) {
             return Ok(known.clone());
         }
         let commands: Rc<[Rc<str>]> = shell_commands(store, code)?.into();
-        self.shells.borrow_mut().insert(code.as_str().into(), commands.clone());
+        self.shells.borrow_mut().insert(digest, commands.clone());
         Ok(commands)
     }
 }

@@ -13,6 +13,9 @@ use super::scanners::{CodeScanners, module_nodes};
 use super::signatures::Signatures;
 use crate::data::{DataError, Host, Level, Object, Origin, Store, Value};
 
+/// More names than this are forgotten: a recipe shares a few thousand with all others and has some of its own.
+const MOST_NAMES: usize = 50_000;
+
 /// Signatures as a finished store keeps them, in the variable `__siggen`.
 #[derive(Clone, Default)]
 pub struct Signed(pub Rc<Signatures>);
@@ -65,8 +68,12 @@ impl Run {
         let python = self.python.clone();
         let names = RefCell::new(Names::new(ignored));
         self.set_signatures(Box::new(move |file, store| {
-            let signed = Inputs::new(store, &modules, &scanners)
-                .and_then(|inputs| generate(&inputs, &mut names.borrow_mut()));
+            let mut names = names.borrow_mut();
+            if names.len() > MOST_NAMES {
+                names.clear();
+            }
+            let signed =
+                Inputs::new(store, &modules, &scanners).and_then(|inputs| generate(&inputs, &mut names));
             match signed {
                 Ok(signatures) => {
                     let value = Value::Object(Rc::new(Signed(Rc::new(signatures))));
