@@ -4,7 +4,7 @@
 //! one; a file that doesn't hash to its own checksum is treated as missing.
 
 use std::fs;
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
@@ -19,6 +19,9 @@ use crate::recipe::{RecipeFile, stamp_of};
 
 /// Changes whenever the file's layout does.
 const FORMAT: &[u8; 16] = b"rbake parse 0004";
+
+/// The file's name.
+const FILE: &str = "rbake-parse.cache";
 
 /// A SHA-256 digest.
 pub type Hash = [u8; 32];
@@ -53,6 +56,7 @@ struct Content {
 }
 
 /// The cache of one build directory.
+#[derive(Default)]
 pub struct ParseCache {
     path: PathBuf,
     content: Content,
@@ -65,7 +69,7 @@ impl ParseCache {
     /// Opens the cache in `dir`. `key` stands for everything but files that the metadata's meaning depends on: the environment, the
     /// options, the program itself. With another key, or if the file is damaged, the cache is empty.
     pub fn open(dir: &Path, key: Hash) -> Self {
-        let path = dir.join("rbake-parse.cache");
+        let path = dir.join(FILE);
         let mut content = read(&path).unwrap_or_default();
         if content.key != key {
             let needs_python = content.needs_python;
@@ -79,6 +83,14 @@ impl ParseCache {
             .map(|(at, entry)| ((entry.recipe.mc.clone(), entry.recipe.path.clone()), at))
             .collect();
         ParseCache { path, content, unchanged, by_recipe }
+    }
+
+    /// Whether the metadata needed Python last time, from a glance at the file: right unless the file is damaged.
+    pub fn probably_needs_python(dir: &Path) -> bool {
+        let mut start = [0; FORMAT.len() + 2 * size_of::<Hash>() + 1];
+        let read = fs::File::open(dir.join(FILE)).and_then(|mut file| file.read_exact(&mut start));
+        // What comes first is the format, the checksum, the key, and then the answer.
+        read.is_ok() && start.starts_with(FORMAT) && start.last() == Some(&1)
     }
 
     /// True if the metadata needed Python last time.
@@ -108,8 +120,8 @@ impl ParseCache {
     }
 
     /// The hashes of the configurations that the cached recipes were read with.
-    pub fn configuration_hashes(&self) -> Vec<String> {
-        self.content.configuration.iter().map(|record| record.hash.clone()).collect()
+    pub fn configuration_hashes(&self) -> impl Iterator<Item = &String> {
+        self.content.configuration.iter().map(|record| &record.hash)
     }
 
     /// Takes out a recipe's records, if nothing they depend on changed.

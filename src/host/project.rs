@@ -84,20 +84,32 @@ impl Project {
             .and_then(|file| Path::new(file).parent()?.parent().map(Path::to_path_buf))
             .unwrap_or_else(|| PathBuf::from(&settings.cwd));
         let key = cache_key(&settings, bblayers.as_deref());
-        let cache = ParseCache::open(&top.join("cache"), key);
-        let python = cache.needs_python();
+        let folder = top.join("cache");
+        let python = ParseCache::probably_needs_python(&folder);
         let mut project = Project {
             settings,
-            cache,
+            cache: ParseCache::default(),
             configuration: Vec::new(),
             recipes_valid: false,
             host: None,
             forked: false,
             python,
         };
-        // History isn't kept in the cache.
-        let cached = if project.settings.request.tracking { None } else { project.cache.configuration() };
-        match cached.map(<[ConfigRecord]>::to_vec) {
+        // History isn't kept in the cache, so a host reads the configuration at once, and the cache is read beside it.
+        if project.settings.request.tracking {
+            let (cache, configured) = std::thread::scope(|scope| {
+                let cache = scope.spawn(|| ParseCache::open(&folder, key));
+                let configured = project.configure(listener);
+                (cache.join(), configured)
+            });
+            configured?;
+            project.cache = cache.unwrap_or_default();
+            project.recipes_valid = project.is_cached_configuration();
+            return Ok(project);
+        }
+        project.cache = ParseCache::open(&folder, key);
+        project.python = project.cache.needs_python();
+        match project.cache.configuration().map(<[ConfigRecord]>::to_vec) {
             Some(records) => {
                 project.configuration = records;
                 let depends = project.cache.configuration_depends();
@@ -166,14 +178,18 @@ impl Project {
                 other => {
                     held.iter().for_each(|said| tell(listener, said, ""));
                     if let Answer::Configured(records) = other? {
-                        let hashes: Vec<String> = records.iter().map(|record| record.hash.clone()).collect();
-                        self.recipes_valid = hashes == self.cache.configuration_hashes();
                         self.configuration = records;
+                        self.recipes_valid = self.is_cached_configuration();
                     }
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Whether the cached recipes were read with the configuration at hand.
+    fn is_cached_configuration(&self) -> bool {
+        self.configuration.iter().map(|record| &record.hash).eq(self.cache.configuration_hashes())
     }
 
     /// A host that has read the configuration.
