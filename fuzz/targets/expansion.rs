@@ -68,5 +68,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             keys
         })
     };
-    assert_eq!(keys(&store), keys(&copy), "a copy has the same names");
+    // OVERRIDES of the copy is expanded anew, which may need Python.
+    if let (Some(keys), Some(copied)) = (keys(&store), keys(&copy)) {
+        assert_eq!(keys, copied, "a copy has the same names");
+    }
 });
