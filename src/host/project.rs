@@ -8,8 +8,9 @@ use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Hash, ParseCache, fingerprint};
+use super::channel::Channel;
 use super::client::{Client, HostError, Kind, ask, find_python_side};
-use super::protocol::{Answer, ConfigRecord, Failure, Question, Said};
+use super::protocol::{Answer, ConfigRecord, Failure, Question, Role, Said};
 use crate::catalog::RecipeRecord;
 use crate::catalog::record::FileDepend;
 use crate::lang::diagnostic::Severity;
@@ -58,6 +59,35 @@ pub struct Parsed {
     pub failed: Vec<(RecipeFile, Failure)>,
     /// The paths of those that were read.
     pub read: FxHashSet<String>,
+}
+
+/// Starts hosts that read the same configuration as the project's own.
+#[derive(Clone, Debug)]
+pub struct Starter {
+    kind: Kind,
+    request: Request,
+}
+
+impl Starter {
+    /// Starts a host as the last arguments of a command, with further environment variables, and asks it to read the
+    /// configuration; the answer is left to be read.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn start_under(
+        &self,
+        prefix: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Client, HostError> {
+        let mut all = self.request.clean_environment();
+        all.extend(environment.iter().cloned());
+        Client::start_under(prefix, &self.kind, 0, &all)
+    }
+
+    /// What the configuration is read from.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
 }
 
 /// The metadata of a build directory.
@@ -175,6 +205,37 @@ impl Project {
                 }
             }
         }
+    }
+
+    /// Has the host fork a process with another duty; gives the connection to it.
+    ///
+    /// # Errors
+    /// No host can be started, or it died.
+    pub fn role(&mut self, role: &Role, listener: &mut dyn Listener) -> Result<Channel, HostError> {
+        let mut held = Vec::new();
+        let channel = self.ready(listener)?.role(role, &mut |said| held.push(said));
+        held.iter().for_each(|said| tell(listener, said, ""));
+        channel
+    }
+
+    /// Has a Python interpreter read the configuration, if none does yet.
+    ///
+    /// # Errors
+    /// There is no interpreter, or the configuration can't be read.
+    pub fn use_python(&mut self, listener: &mut dyn Listener) -> Result<(), HostError> {
+        if !self.python {
+            self.python = true;
+            self.host = None;
+        }
+        self.ready(listener).map(drop)
+    }
+
+    /// What it takes to start more hosts like this one.
+    ///
+    /// # Errors
+    /// The Python side isn't where the program is.
+    pub fn starter(&self) -> Result<Starter, HostError> {
+        Ok(Starter { kind: self.kind()?, request: self.settings.request.clone() })
     }
 
     /// A host that has read the configuration.

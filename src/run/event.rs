@@ -109,6 +109,18 @@ impl LogRecord {
     }
 }
 
+/// BitBake's level number of a message of the engine.
+pub fn level_of(severity: Severity) -> i32 {
+    match severity {
+        Severity::Debug => 10,
+        Severity::Verbose => 19,
+        Severity::Note => 20,
+        Severity::Plain => 21,
+        Severity::Warning => 30,
+        Severity::Error => 40,
+    }
+}
+
 /// An event object that Python code fired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fired {
