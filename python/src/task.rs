@@ -9,8 +9,8 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PySet};
 use rbake::host::Duty;
 use rbake::run::{
-    Ask, Child, EventSender, Fired, Heard, LogRecord, Phase, Runner, SignatureData, TaskDepData, TaskEvent,
-    TaskNames, metadata_backtrace, serve_control, shell_function, shell_script,
+    Ask, Child, EventSender, Fired, Heard, LogRecord, PROLOGUE, Phase, Runner, SignatureData, TaskDepData,
+    TaskEvent, TaskNames, metadata_backtrace, serve_control, shell_function, shell_script,
 };
 
 use crate::datasmart::{DataSmart, wrap};
@@ -339,6 +339,18 @@ fn script_backtrace(output: &str, run_file: &str, script: &str) -> Vec<String> {
     metadata_backtrace(output, run_file, script)
 }
 
+/// What a run file begins with.
+#[pyfunction]
+fn shell_prologue() -> &'static str {
+    PROLOGUE
+}
+
+/// The classes of events that handlers of metadata want; None if one wants all.
+#[pyfunction]
+fn wanted_events(py: Python<'_>) -> PyResult<Option<Vec<String>>> {
+    Ok(engine(py)?.run.wanted_events())
+}
+
 /// Names and values of the exported variables.
 #[pyfunction]
 fn exported_vars(py: Python<'_>, d: &Bound<'_, DataSmart>) -> PyResult<Vec<(String, String)>> {
@@ -351,5 +363,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(emit_func, module)?)?;
     module.add_function(wrap_pyfunction!(script_backtrace, module)?)?;
     module.add_function(wrap_pyfunction!(exported_vars, module)?)?;
+    module.add_function(wrap_pyfunction!(shell_prologue, module)?)?;
+    module.add_function(wrap_pyfunction!(wanted_events, module)?)?;
     Ok(())
 }

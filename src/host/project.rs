@@ -37,6 +37,21 @@ pub struct Settings {
     pub keep_going: bool,
 }
 
+impl Settings {
+    /// A host with Python.
+    fn python_kind(&self) -> Result<Kind, HostError> {
+        let (package, engine) = find_python_side(&self.program).ok_or_else(|| {
+            HostError::Io(io::Error::new(
+                io::ErrorKind::NotFound,
+                "librbake_engine.so or the bb package isn't beside the program: build all of rbake with `cargo build --release`",
+            ))
+        })?;
+        let interpreter =
+            self.request.env("RBAKE_PYTHON").filter(|path| !path.is_empty()).unwrap_or("python3").to_owned();
+        Ok(Kind::Python { interpreter, package, engine })
+    }
+}
+
 /// A recipe file to be read, with its layer's priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -65,7 +80,7 @@ pub struct Parsed {
 #[derive(Clone, Debug)]
 pub struct Starter {
     kind: Kind,
-    request: Request,
+    settings: Settings,
 }
 
 impl Starter {
@@ -79,14 +94,22 @@ impl Starter {
         prefix: &[String],
         environment: &[(String, String)],
     ) -> Result<Client, HostError> {
-        let mut all = self.request.clean_environment();
+        let mut all = self.settings.request.clean_environment();
         all.extend(environment.iter().cloned());
         Client::start_under(prefix, &self.kind, 0, &all)
     }
 
+    /// Starts a host with Python.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn start_python(&self) -> Result<Client, HostError> {
+        Client::start(&self.settings.python_kind()?, 0, &self.settings.request.clean_environment())
+    }
+
     /// What the configuration is read from.
     pub fn request(&self) -> &Request {
-        &self.request
+        &self.settings.request
     }
 }
 
@@ -148,24 +171,11 @@ impl Project {
     }
 
     fn kind(&self) -> Result<Kind, HostError> {
-        let program = self.settings.program.clone();
-        if !self.python {
-            return Ok(Kind::Plain { program });
+        if self.python {
+            self.settings.python_kind()
+        } else {
+            Ok(Kind::Plain { program: self.settings.program.clone() })
         }
-        let (package, engine) = find_python_side(&program).ok_or_else(|| {
-            HostError::Io(io::Error::new(
-                io::ErrorKind::NotFound,
-                "librbake_engine.so or the bb package isn't beside the program: build all of rbake with `cargo build --release`",
-            ))
-        })?;
-        let interpreter = self
-            .settings
-            .request
-            .env("RBAKE_PYTHON")
-            .filter(|path| !path.is_empty())
-            .unwrap_or("python3")
-            .to_owned();
-        Ok(Kind::Python { interpreter, package, engine })
     }
 
     fn start(&mut self) -> Result<&Client, HostError> {
@@ -235,7 +245,7 @@ impl Project {
     /// # Errors
     /// The Python side isn't where the program is.
     pub fn starter(&self) -> Result<Starter, HostError> {
-        Ok(Starter { kind: self.kind()?, request: self.settings.request.clone() })
+        Ok(Starter { kind: self.kind()?, settings: self.settings.clone() })
     }
 
     /// A host that has read the configuration.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lang::diagnostic::Severity;
 
-/// News of one task, in the order: `Started`, anything else, `Finished`.
+/// News of one task, in the order: `Started`, anything else, `Finished`. A task may start a second time before it has done anything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum TaskEvent {
     /// Its process exists.
@@ -32,8 +32,10 @@ pub enum TaskEvent {
     },
     /// Any other event that metadata fired.
     Fired(Fired),
-    /// Recipe and class files that the child had to read. The executor keeps them for the next child.
+    /// Class and include files that the child had to read. The executor has them kept for the next child.
     FilesRead(Vec<String>),
+    /// Python is needed, and the child has none. The executor runs the task again where it has.
+    NeedsPython,
     /// It is over, and no more will come of it.
     Finished(Exit),
 }

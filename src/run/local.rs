@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use nix::sys::signal::Signal;
+use rustc_hash::FxHashSet;
 
 use super::child::assignments;
 use super::event::{Exit, LogRecord, TaskEvent};
@@ -19,14 +20,30 @@ use crate::host::{Channel, Client, ConfigRecord, HostError, Listener, Project, Q
 
 /// Runs tasks in children of hosts.
 pub struct LocalExecutor {
-    main: Server,
-    /// One server for the fakeroot tasks of each multiconfig, started when the first is.
-    fakeroot: BTreeMap<String, Server>,
+    shared: Arc<Shared>,
+    events: Receiver<Happened>,
+}
+
+/// What the executor and the threads that listen to its tasks know.
+struct Shared {
+    main: Arc<Server>,
+    /// Servers that were started when the first task for them came.
+    others: Mutex<BTreeMap<Which, Arc<Server>>>,
     starter: Starter,
     configuration: Vec<ConfigRecord>,
-    build: BuildData,
+    build: Mutex<BuildData>,
     sender: Sender<Happened>,
-    events: Receiver<Happened>,
+    /// Recipe files whose tasks turned out to need Python where the main server has none.
+    pythonic: Mutex<FxHashSet<String>>,
+}
+
+/// A server beside the main one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Which {
+    /// It has Python, which the main one hasn't.
+    Python,
+    /// It runs the fakeroot tasks of a multiconfig.
+    Fakeroot(String),
 }
 
 /// Where orders to a task server go: one after the other, with their files.
@@ -88,46 +105,16 @@ impl LocalExecutor {
     ) -> Result<Self, RunError> {
         let channel = project.role(&Role::Tasks, listener)?;
         let (sender, events) = unbounded();
-        let main = Server::new(channel, None, &build, &sender)?;
-        Ok(LocalExecutor {
-            main,
-            fakeroot: BTreeMap::new(),
+        let shared = Shared {
+            main: Arc::new(Server::new(channel, None, &build, &sender)?),
+            others: Mutex::default(),
             starter: project.starter()?,
             configuration: project.configuration().to_vec(),
-            build,
+            build: Mutex::new(build),
             sender,
-            events,
-        })
-    }
-
-    /// The server of a configuration's fakeroot tasks. It is asked to do everything at once, and the answers are read elsewhere.
-    fn fakeroot_server(&mut self, mc: &str) -> Result<&Server, RunError> {
-        if !self.fakeroot.contains_key(mc) {
-            let record = self.configuration.iter().find(|record| record.mc == mc);
-            let variable = |name: &str| {
-                record.and_then(|record| record.variables.get(name)).map(String::as_str).unwrap_or_default()
-            };
-            let command: Vec<String> = shell_words(variable("FAKEROOTCMD"));
-            if command.is_empty() {
-                return Err(RunError::Io(io::Error::other(
-                    "a task has the flag fakeroot, but FAKEROOTCMD is not set",
-                )));
-            }
-            let environment = assignments(variable("FAKEROOTBASEENV"));
-            let client = self.starter.start_under(&command, &environment)?;
-            let (channel, mut answers) =
-                client.role_after(&Question::Configure(self.starter.request().clone()), &Role::Tasks)?;
-            let (sender, program) = (self.sender.clone(), command.join(" "));
-            thread::Builder::new().name("fakeroot host".into()).spawn(move || {
-                // What it says while reading the configuration was said by the first host.
-                if let Some(error) = answers.find_map(Result::err) {
-                    let _ = sender.send(Happened::Broken(format!("{program}: {error}")));
-                }
-            })?;
-            let server = Server::new(channel, Some(client), &self.build, &self.sender)?;
-            self.fakeroot.insert(mc.to_owned(), server);
-        }
-        self.fakeroot.get(mc).ok_or_else(|| RunError::Io(io::Error::other("no fakeroot host")))
+            pythonic: Mutex::default(),
+        };
+        Ok(LocalExecutor { shared: Arc::new(shared), events })
     }
 
     /// Changes what is the same for all tasks, for those started from now on.
@@ -135,11 +122,79 @@ impl LocalExecutor {
     /// # Errors
     /// A server is gone.
     pub fn set_build(&mut self, build: BuildData) -> Result<(), RunError> {
-        for server in std::iter::once(&self.main).chain(self.fakeroot.values()) {
-            server.orders.send(&Order::Build(Box::new(build.clone())))?;
-        }
-        self.build = build;
+        let order = Order::Build(Box::new(build.clone()));
+        *lock(&self.shared.build) = build;
+        self.shared.servers().iter().try_for_each(|server| server.orders.send(&order))?;
         Ok(())
+    }
+}
+
+impl Shared {
+    fn servers(&self) -> Vec<Arc<Server>> {
+        std::iter::once(&self.main).chain(lock(&self.others).values()).cloned().collect()
+    }
+
+    /// A server beside the main one. It is asked to do everything at once, and the answers are read elsewhere.
+    fn server(&self, which: Which) -> Result<Arc<Server>, RunError> {
+        let mut others = lock(&self.others);
+        if let Some(server) = others.get(&which) {
+            return Ok(server.clone());
+        }
+        let (client, name) = match &which {
+            Which::Python => (self.starter.start_python()?, "python3".to_owned()),
+            Which::Fakeroot(mc) => {
+                let record = self.configuration.iter().find(|record| record.mc == *mc);
+                let variable = |name: &str| {
+                    record
+                        .and_then(|record| record.variables.get(name))
+                        .map(String::as_str)
+                        .unwrap_or_default()
+                };
+                let command = shell_words(variable("FAKEROOTCMD"));
+                if command.is_empty() {
+                    let message = "a task has the flag fakeroot, but FAKEROOTCMD is not set";
+                    return Err(RunError::Io(io::Error::other(message)));
+                }
+                let environment = assignments(variable("FAKEROOTBASEENV"));
+                (self.starter.start_under(&command, &environment)?, command.join(" "))
+            }
+        };
+        let configure = Question::Configure(self.starter.request().clone());
+        let (channel, mut answers) = client.role_after(&configure, &Role::Tasks)?;
+        let sender = self.sender.clone();
+        thread::Builder::new().name("host answers".into()).spawn(move || {
+            // What it says while reading the configuration was said by the first host.
+            if let Some(error) = answers.find_map(Result::err) {
+                let _ = sender.send(Happened::Broken(format!("{name}: {error}")));
+            }
+        })?;
+        let server = Arc::new(Server::new(channel, Some(client), &lock(&self.build), &self.sender)?);
+        others.insert(which, server.clone());
+        Ok(server)
+    }
+
+    fn start(self: &Arc<Self>, id: TaskId, spec: TaskSpec) -> Result<(), RunError> {
+        let which = if spec.fakeroot && !spec.dry_run {
+            Some(Which::Fakeroot(spec.recipe.mc.clone()))
+        } else if lock(&self.pythonic).contains(&spec.recipe.path) {
+            Some(Which::Python)
+        } else {
+            None
+        };
+        let server = which.map_or_else(|| Ok(self.main.clone()), |which| self.server(which))?;
+        server.start(id, spec, self)
+    }
+
+    fn tell(&self, id: TaskId, event: TaskEvent) {
+        // Nobody waits for events any more if this fails.
+        let _ = self.sender.send(Happened::Task(id, event));
+    }
+}
+
+impl Drop for LocalExecutor {
+    fn drop(&mut self) {
+        // The end of its connection ends a server and all that runs there.
+        self.shared.servers().iter().for_each(|server| server.orders.channel.shut());
     }
 }
 
@@ -169,9 +224,7 @@ fn shell_words(text: &str) -> Vec<String> {
 
 impl Executor for LocalExecutor {
     fn start(&mut self, id: TaskId, spec: TaskSpec) -> Result<(), RunError> {
-        let (sender, mc) = (self.sender.clone(), spec.recipe.mc.clone());
-        let server = if spec.fakeroot && !spec.dry_run { self.fakeroot_server(&mc)? } else { &self.main };
-        server.start(id, spec, sender)
+        self.shared.start(id, spec)
     }
 
     fn events(&self) -> &Receiver<Happened> {
@@ -183,7 +236,7 @@ impl Executor for LocalExecutor {
             Stop::Terminate => Signal::SIGTERM,
             Stop::Kill => Signal::SIGKILL,
         };
-        for server in std::iter::once(&self.main).chain(self.fakeroot.values()) {
+        for server in self.shared.servers() {
             // A server that is gone has taken its children along.
             let _ = server.orders.send(&Order::Signal(signal as i32));
         }
@@ -208,7 +261,7 @@ impl Server {
         Ok(Server { orders, tasks, _host: host })
     }
 
-    fn start(&self, id: TaskId, spec: TaskSpec, sender: Sender<Happened>) -> Result<(), RunError> {
+    fn start(&self, id: TaskId, spec: TaskSpec, shared: &Arc<Shared>) -> Result<(), RunError> {
         let (receiver, theirs) = pair()?;
         let (life, news) = bounded(2);
         let stopper = receiver.stopper()?;
@@ -219,28 +272,22 @@ impl Server {
             }
             tasks.running.insert(id, Task { stopper, life });
         }
-        if let Err(error) = self.orders.send_with_file(&Order::Run(id, Box::new(spec)), theirs.as_fd()) {
+        let order = Order::Run(id, Box::new(spec.clone()));
+        if let Err(error) = self.orders.send_with_file(&order, theirs.as_fd()) {
             lock(&self.tasks).running.remove(&id);
             return Err(error.into());
         }
         drop(theirs);
-        let orders = self.orders.clone();
+        let (orders, shared) = (self.orders.clone(), shared.clone());
         thread::Builder::new()
             .name("task events".into())
-            .spawn(move || read_events(id, receiver, &news, &orders, &sender))?;
+            .spawn(move || read_events(id, spec, receiver, &news, &orders, &shared))?;
         Ok(())
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // The thread that reads reports holds the connection, too; its end ends the server and all that runs there.
-        self.orders.channel.shut();
-    }
-}
-
-fn lock(tasks: &Mutex<Tasks>) -> std::sync::MutexGuard<'_, Tasks> {
-    tasks.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Passes on what a server reports, until it ends.
@@ -290,30 +337,45 @@ fn end(tasks: &Mutex<Tasks>, id: TaskId, exit: Exit) {
 /// Passes on the events of one task: its beginning before the first, and its end after the last.
 fn read_events(
     id: TaskId,
+    spec: TaskSpec,
     mut receiver: EventReceiver,
     news: &Receiver<Life>,
     server: &Orders,
-    sender: &Sender<Happened>,
+    shared: &Arc<Shared>,
 ) {
-    let tell = |event| drop(sender.send(Happened::Task(id, event)));
     let mut exit = None;
     match news.recv() {
-        Ok(Life::Began(pid)) => tell(TaskEvent::Started { pid }),
+        Ok(Life::Began(pid)) => shared.tell(id, TaskEvent::Started { pid }),
         Ok(Life::Ended(end)) => exit = Some(end),
         Err(_) => exit = Some(Exit::Lost),
     }
+    let mut needs_python = false;
     while let Some(event) = receiver.receive() {
-        if let TaskEvent::FilesRead(files) = &event {
-            // A server that is gone has no children to come.
-            let _ = server.send(&Order::Preload(files.clone()));
+        match event {
+            TaskEvent::FilesRead(files) => {
+                // A server that is gone has no children to come.
+                let _ = server.send(&Order::Preload(files));
+            }
+            TaskEvent::NeedsPython => needs_python = true,
+            event => shared.tell(id, event),
         }
-        tell(event);
     }
-    let exit = exit.unwrap_or_else(|| match news.recv() {
+    let mut exit = exit.unwrap_or_else(|| match news.recv() {
         Ok(Life::Ended(exit)) => exit,
         Ok(Life::Began(_)) | Err(_) => Exit::Lost,
     });
-    tell(TaskEvent::Finished(exit));
+    if needs_python {
+        // Nothing of the task has been done yet.
+        lock(&shared.pythonic).insert(spec.recipe.path.clone());
+        match shared.start(id, spec) {
+            Ok(()) => return,
+            Err(error) => {
+                let _ = shared.sender.send(Happened::Broken(error.to_string()));
+                exit = Exit::Lost;
+            }
+        }
+    }
+    shared.tell(id, TaskEvent::Finished(exit));
 }
 
 #[cfg(test)]

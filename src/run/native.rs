@@ -4,6 +4,7 @@ use std::io;
 
 use super::child::Child;
 use super::control::serve_control;
+use super::event::TaskEvent;
 use super::server::Runner;
 use crate::host::{Duty, fork_plain};
 
@@ -17,7 +18,8 @@ impl Runner for NativeRunner {
         fork_plain()
     }
 
-    fn run(&self, _: Child) -> i32 {
+    fn run(&self, child: Child) -> i32 {
+        child.send(&TaskEvent::NeedsPython);
         1
     }
 
