@@ -90,7 +90,7 @@ pub fn serve_tasks(duty: &Duty<'_>, runner: &dyn Runner) -> io::Result<()> {
                 };
                 let report = match start(duty, runner, &spec, &build, socket) {
                     Ok(pid) => {
-                        children.push(Running { id, pid, end: pidfd(pid) });
+                        children.push(Running { id, pid, end: notice_of_end(pid.as_raw()) });
                         Report::Forked(id, pid.as_raw())
                     }
                     Err(error) => Report::NotForked(id, error.to_string()),
@@ -152,9 +152,10 @@ fn ended_with(pid: Pid) -> Option<Exit> {
     }
 }
 
-fn pidfd(pid: Pid) -> Option<OwnedFd> {
+/// Something that becomes readable when a process ends. None where the kernel has no such thing.
+pub fn notice_of_end(pid: i32) -> Option<OwnedFd> {
     // SAFETY: the call takes two integers and gives a new descriptor or -1. There is no wrapper for it.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
     // SAFETY: the kernel made it for us just now.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })

@@ -1,10 +1,13 @@
 //! What has to be known to run one task.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::lang::fnmatch;
 use crate::recipe::{RecipeFile, virtual_name};
 
 /// One task to be run.
@@ -100,6 +103,35 @@ pub struct Stamps {
     pub file: String,
     /// Patterns of the stamps it replaces. `sigdata`, `sigbasedata` and `.taint` files are never removed.
     pub clean: Vec<String>,
+}
+
+impl Stamps {
+    /// Makes the stamp, in place of those it replaces.
+    ///
+    /// # Errors
+    /// The file can't be made.
+    pub fn make(&self) -> io::Result<()> {
+        if let Some(dir) = Path::new(&self.file).parent() {
+            fs::create_dir_all(dir)?;
+        }
+        for mask in &self.clean {
+            let Some((dir, pattern)) = mask.rsplit_once('/') else { continue };
+            for entry in fs::read_dir(dir)?.flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let kept =
+                    name.contains("sigdata") || name.contains("sigbasedata") || name.ends_with(".taint");
+                if !kept && fnmatch::matches(pattern, &name) {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+        }
+        // Some network file systems change the time of a file only when it is made.
+        match fs::remove_file(&self.file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::File::create(&self.file).map(drop)
+    }
 }
 
 /// What is the same for all tasks of a build.
