@@ -11,6 +11,7 @@ mod host;
 mod parse;
 mod scan;
 mod signatures;
+mod task;
 mod value;
 
 use pyo3::prelude::*;
@@ -28,5 +29,6 @@ fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     host::add(module)?;
     parse::add(module)?;
     scan::add(module)?;
+    task::add(module)?;
     signatures::add(module)
 }

@@ -8,8 +8,9 @@ use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
 use super::cache::{self, FileTable, Hash, ParseCache, fingerprint};
+use super::channel::Channel;
 use super::client::{Client, HostError, Kind, ask, find_python_side};
-use super::protocol::{Answer, ConfigRecord, Failure, Question, Said};
+use super::protocol::{Answer, ConfigRecord, Failure, Question, Role, Said};
 use crate::catalog::RecipeRecord;
 use crate::lang::diagnostic::Severity;
 use crate::recipe::{RecipeFile, Request, find_config};
@@ -35,6 +36,21 @@ pub struct Settings {
     pub keep_going: bool,
 }
 
+impl Settings {
+    /// A host with Python.
+    fn python_kind(&self) -> Result<Kind, HostError> {
+        let (package, engine) = find_python_side(&self.program).ok_or_else(|| {
+            HostError::Io(io::Error::new(
+                io::ErrorKind::NotFound,
+                "librbake_engine.so or the bb package isn't beside the program: build all of rbake with `cargo build --release`",
+            ))
+        })?;
+        let interpreter =
+            self.request.env("RBAKE_PYTHON").filter(|path| !path.is_empty()).unwrap_or("python3").to_owned();
+        Ok(Kind::Python { interpreter, package, engine })
+    }
+}
+
 /// A recipe file to be read, with its layer's priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -57,6 +73,43 @@ pub struct Parsed {
     pub failed: Vec<(RecipeFile, Failure)>,
     /// The paths of those that were read.
     pub read: FxHashSet<String>,
+}
+
+/// Starts hosts that read the same configuration as the project's own.
+#[derive(Clone, Debug)]
+pub struct Starter {
+    kind: Kind,
+    settings: Settings,
+}
+
+impl Starter {
+    /// Starts a host as the last arguments of a command, with further environment variables, and asks it to read the
+    /// configuration; the answer is left to be read.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn start_under(
+        &self,
+        prefix: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Client, HostError> {
+        let mut all = self.settings.request.clean_environment();
+        all.extend(environment.iter().cloned());
+        Client::start_under(prefix, &self.kind, 0, &all)
+    }
+
+    /// Starts a host with Python.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn start_python(&self) -> Result<Client, HostError> {
+        Client::start(&self.settings.python_kind()?, 0, &self.settings.request.clean_environment())
+    }
+
+    /// What the configuration is read from.
+    pub fn request(&self) -> &Request {
+        &self.settings.request
+    }
 }
 
 /// The metadata of a build directory.
@@ -129,24 +182,11 @@ impl Project {
     }
 
     fn kind(&self) -> Result<Kind, HostError> {
-        let program = self.settings.program.clone();
-        if !self.python {
-            return Ok(Kind::Plain { program });
+        if self.python {
+            self.settings.python_kind()
+        } else {
+            Ok(Kind::Plain { program: self.settings.program.clone() })
         }
-        let (package, engine) = find_python_side(&program).ok_or_else(|| {
-            HostError::Io(io::Error::new(
-                io::ErrorKind::NotFound,
-                "librbake_engine.so or the bb package isn't beside the program: build all of rbake with `cargo build --release`",
-            ))
-        })?;
-        let interpreter = self
-            .settings
-            .request
-            .env("RBAKE_PYTHON")
-            .filter(|path| !path.is_empty())
-            .unwrap_or("python3")
-            .to_owned();
-        Ok(Kind::Python { interpreter, package, engine })
     }
 
     fn start(&mut self) -> Result<&Client, HostError> {
@@ -190,6 +230,37 @@ impl Project {
     /// Whether the cached recipes were read with the configuration at hand.
     fn is_cached_configuration(&self) -> bool {
         self.configuration.iter().map(|record| &record.hash).eq(self.cache.configuration_hashes())
+    }
+
+    /// Has the host fork a process with another duty; gives the connection to it.
+    ///
+    /// # Errors
+    /// No host can be started, or it died.
+    pub fn role(&mut self, role: &Role, listener: &mut dyn Listener) -> Result<Channel, HostError> {
+        let mut held = Vec::new();
+        let channel = self.ready(listener)?.role(role, &mut |said| held.push(said));
+        held.iter().for_each(|said| tell(listener, said, ""));
+        channel
+    }
+
+    /// Has a Python interpreter read the configuration, if none does yet.
+    ///
+    /// # Errors
+    /// There is no interpreter, or the configuration can't be read.
+    pub fn use_python(&mut self, listener: &mut dyn Listener) -> Result<(), HostError> {
+        if !self.python {
+            self.python = true;
+            self.host = None;
+        }
+        self.ready(listener).map(drop)
+    }
+
+    /// What it takes to start more hosts like this one.
+    ///
+    /// # Errors
+    /// The Python side isn't where the program is.
+    pub fn starter(&self) -> Result<Starter, HostError> {
+        Ok(Starter { kind: self.kind()?, settings: self.settings.clone() })
     }
 
     /// A host that has read the configuration.

@@ -138,6 +138,30 @@ impl Run {
         (None, tried)
     }
 
+    /// Classes and include files whose statements are kept, by absolute path.
+    pub fn kept_files(&self) -> Vec<String> {
+        self.statements.borrow().keys().map(|path| path.to_string()).collect()
+    }
+
+    /// Reads the statements of classes and include files ahead, for the processes to be forked from this one. What is wrong with them
+    /// is for whoever needs them to find.
+    pub fn keep_files(&self, paths: &[String]) {
+        for path in paths.iter().filter(|path| keepable(path)) {
+            if self.statements.borrow().contains_key(path.as_str()) {
+                continue;
+            }
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            let base = path.rsplit('/').next().unwrap_or(path);
+            let class = base.strip_suffix(".bbclass").unwrap_or_default();
+            // Warnings are said while reading, so a file with one is read each time.
+            if let Ok(file) = lines::parse(&text, path, class, FileKind::Recipe)
+                && file.warnings.is_empty()
+            {
+                self.statements.borrow_mut().insert(path.as_str().into(), Rc::new(file));
+            }
+        }
+    }
+
     /// A file's statements. Those of classes and include files are kept: many recipes share them.
     pub(super) fn statements(&self, path: &str, shown: &str, kind: FileKind) -> Result<Rc<File>, DataError> {
         if let Some(file) = self.statements.borrow().get(path) {
@@ -167,8 +191,7 @@ impl Run {
             self.python.log(Level::Warning, &warning.text);
         }
         let file = Rc::new(file);
-        let shared = shown.ends_with(".bbclass") || shown.ends_with(".inc");
-        let keep = if shared { &self.statements } else { &self.own };
+        let keep = if keepable(shown) { &self.statements } else { &self.own };
         keep.borrow_mut().insert(path.into(), file.clone());
         Ok(file)
     }
@@ -191,6 +214,11 @@ impl Run {
         }
         DataError::Parse { file: path.into(), line: error.line, message: error.message }
     }
+}
+
+/// Many recipes share such a file.
+fn keepable(path: &str) -> bool {
+    path.ends_with(".bbclass") || path.ends_with(".inc")
 }
 
 /// `os.path.join` of two parts.
