@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bake;
+mod build;
 mod getvar;
 mod hint;
 pub mod layers;
