@@ -34,7 +34,7 @@ pub use providers::{BestVersion, Eligible};
 pub use record::RecipeRecord;
 pub use resolve_error::{MalformedDependency, ResolveError};
 pub use resolver::{ExtraDepends, ResolvePolicy, Resolver, skip_reasons};
-pub use targets::ResolvedTarget;
 pub use show_versions::{RequiredVersionMissing, VersionRow, version_rows};
+pub use targets::ResolvedTarget;
 pub use tree::{OsTree, Tree};
 pub use virtual_file::VirtualFile;

@@ -99,7 +99,11 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
             let metadata = session.load(&mut project)?;
             super::build::build(session, &mut project, &metadata, &targets, options)
         }
-        Action::GenerateDotGraph(_) | Action::BuildFile(_) | Action::CompareRevisions => {
+        Action::GenerateDotGraph(targets) => {
+            let metadata = session.load(&mut project)?;
+            super::build::write_graph(session, &metadata, &targets, options)
+        }
+        Action::BuildFile(_) | Action::CompareRevisions => {
             let metadata = session.load(&mut project)?;
             let task = options.cmd.as_deref().unwrap_or("build");
             session.resolve(&metadata, &targets, task, options.halt, &options.extra_assume_provided)?;

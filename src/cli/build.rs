@@ -16,32 +16,33 @@ use crate::catalog::{Preferences, ResolvePolicy, VirtualFile};
 use crate::host::{Metadata, Project};
 use crate::lang::diagnostic::Severity;
 use crate::run::{
-    BuildData, BuildEvent, Control, Dependency, Executor, Exit, Happened, Heard, LocalExecutor, LogRecord, Phase,
-    Stamps, Stop, TaskEvent, TaskNames, TaskSpec, excerpt,
+    BuildData, BuildEvent, Control, Dependency, Executor, Exit, Happened, Heard, LocalExecutor, LogRecord,
+    Phase, Stamps, Stop, TaskEvent, TaskNames, TaskSpec, excerpt,
 };
 use crate::task::queue::{Queue, Scheduler};
 use crate::task::stamp::{clean_masks, taint_file};
-use crate::task::{TaskGraph, TaskHashes, TaskId, Wanted, prepare};
+use crate::task::{TaskGraph, TaskHashes, TaskId, Wanted, dot, prepare};
 use crate::ui::interrupt;
 
 /// How long a task may take to end when it was asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Builds targets.
-pub fn build(
+/// Finds the tasks that targets need, and hands their graph on.
+pub fn with_graph<R>(
     session: &mut Session,
-    project: &mut Project,
     metadata: &Metadata,
     targets: &[String],
     options: &BakeOptions,
-) -> Result<(), Told> {
+    then: impl FnOnce(&mut Session, &TaskGraph<'_>) -> Result<R, Told>,
+) -> Result<R, Told> {
     let default = metadata.worlds.first().and_then(|world| world.tree.preferences.get_var("BB_DEFAULT_TASK"));
-    let task = options.cmd.clone().or(default.map(|task| task.into_owned())).unwrap_or_else(|| "build".into());
+    let task =
+        options.cmd.clone().or(default.map(|task| task.into_owned())).unwrap_or_else(|| "build".into());
     let mut said = Vec::new();
     let prepared = Prepared::new(metadata, &options.extra_assume_provided, &mut said);
     let configurations = prepared.configurations();
     session.console.message(Severity::Note, "Resolving any missing task queue dependencies");
-    let policy = ResolvePolicy { halt: options.halt, allow_incomplete: false };
+    let policy = ResolvePolicy { halt: options.halt, allow_incomplete: options.graphviz };
     let resolved = resolve_targets(targets, &task, &configurations, policy, &mut (), &mut said);
     session.tell(&said);
     let resolved: Resolved<'_> = resolved.map_err(|error| session.resolve_error(&error))?;
@@ -53,21 +54,106 @@ pub fn build(
         session.console.message(Severity::Error, &warning);
     }
     let graph = graph.map_err(|error| session.fail(&error.to_string()))?;
-    invalidate(session, &graph, options);
-    let mut hashes = TaskHashes::new(&graph).map_err(|error| session.fail(&error.to_string()))?;
+    then(session, &graph)
+}
+
+/// Hashes the tasks of a graph.
+fn hash(session: &mut Session, graph: &TaskGraph<'_>) -> Result<TaskHashes, Told> {
+    let mut hashes = TaskHashes::new(graph).map_err(|error| session.fail(&error.to_string()))?;
     let mut warnings = Vec::new();
     hashes
-        .hash_all(&graph, &mut (), &mut |text| warnings.push(text))
+        .hash_all(graph, &mut (), &mut |text| warnings.push(text))
         .map_err(|error| session.fail(&error.to_string()))?;
     for warning in warnings {
         session.console.message(Severity::Warning, &warning);
     }
+    Ok(hashes)
+}
+
+/// `-g`: writes the graph into the working directory.
+pub fn write_graph(
+    session: &mut Session,
+    metadata: &Metadata,
+    targets: &[String],
+    options: &BakeOptions,
+) -> Result<(), Told> {
+    with_graph(session, metadata, targets, options, |session, graph| {
+        let files =
+            [("pn-buildlist", dot::build_list(graph)), ("task-depends.dot", dot::task_depends(graph))];
+        for (name, text) in files {
+            let path = Path::new(&session.cwd).join(name);
+            std::fs::write(path, text)
+                .map_err(|error| session.fail(&format!("{name} can't be written: {error}")))?;
+            let what = if name == "pn-buildlist" { "PN build list" } else { "Task dependencies" };
+            session.console.message(Severity::Note, &format!("{what} saved to '{name}'"));
+        }
+        for old in ["pn-depends.dot", "package-depends.dot", "recipe-depends.dot"] {
+            // They may be left over from BitBake; mostly they are not there.
+            let _ = std::fs::remove_file(Path::new(&session.cwd).join(old));
+        }
+        Ok(())
+    })
+}
+
+/// `rbake --internal-hashes TARGET…`: recipe, version, task and hash of every task, for tests.
+pub fn print_hashes(arguments: &[String]) -> std::process::ExitCode {
+    let mut session = Session::new(arguments, Manner::Rbake, Session::options(Manner::Rbake));
+    session.lints = false;
+    let options = BakeOptions { halt: true, ..BakeOptions::default() };
+    let result = (|| {
+        let mut project = session.open(crate::recipe::Request::default(), true)?;
+        let metadata = session.load(&mut project)?;
+        let targets = arguments.get(2..).unwrap_or_default();
+        with_graph(&mut session, &metadata, targets, &options, |session, graph| {
+            let hashes = hash(session, graph)?;
+            for task in graph.ids() {
+                let record = graph.record(task);
+                let hash = &hashes.of(task).hash;
+                session.console.plain(&format!(
+                    "{}\t{}\t{}\t{hash}",
+                    record.pn,
+                    record.version.pv,
+                    graph.name(task)
+                ));
+            }
+            Ok(())
+        })
+    })();
+    session.finish(result)
+}
+
+/// Builds targets.
+pub fn build(
+    session: &mut Session,
+    project: &mut Project,
+    metadata: &Metadata,
+    targets: &[String],
+    options: &BakeOptions,
+) -> Result<(), Told> {
+    with_graph(session, metadata, targets, options, |session, graph| {
+        invalidate(session, graph, options);
+        let hashes = hash(session, graph)?;
+        run_graph(session, project, metadata, targets, options, graph, &hashes)
+    })
+}
+
+fn run_graph(
+    session: &mut Session,
+    project: &mut Project,
+    metadata: &Metadata,
+    targets: &[String],
+    options: &BakeOptions,
+    graph: &TaskGraph<'_>,
+    hashes: &TaskHashes,
+) -> Result<(), Told> {
     let main = graph.configurations().first().map(|main| main.prefs);
     let setting = |name: &str| main.and_then(|main| main.get_var(name)).unwrap_or_default().into_owned();
     let scheduler = match setting("BB_SCHEDULER").as_str() {
         "" => Scheduler::default(),
-        name => Scheduler::named(name)
-            .ok_or_else(|| session.fail(&format!("Invalid scheduler '{name}'. Available schedulers: basic, speed, completion")))?,
+        name => Scheduler::named(name).ok_or_else(|| {
+            session
+                .fail(&format!("Invalid scheduler '{name}'. Available schedulers: basic, speed, completion"))
+        })?,
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = match setting("BB_NUMBER_THREADS").trim() {
@@ -78,7 +164,7 @@ pub fn build(
             .filter(|number| *number > 0)
             .ok_or_else(|| session.fail(&format!("Invalid BB_NUMBER_THREADS {number}")))?,
     };
-    let queue = Queue::new(&graph, scheduler, !options.halt);
+    let queue = Queue::new(graph, scheduler, !options.halt);
     let log_lines = setting("BBINCLUDELOGS_LINES").trim().parse().unwrap_or(0);
     let umask = setting("BB_DEFAULT_UMASK");
     let variables = build_variables(&setting("BUILDNAME"));
@@ -86,13 +172,20 @@ pub fn build(
         variables: variables.clone(),
         verbose_shell: options.verbose,
         verbose_stdout: options.verbose,
-        log_level: if options.debug > 0 { 10 } else if options.verbose { 19 } else { 20 },
+        log_level: if options.debug > 0 {
+            10
+        } else if options.verbose {
+            19
+        } else {
+            20
+        },
         ..BuildData::default()
     };
     let mut executor = match options.dry_run {
         true => None,
         false => Some(
-            LocalExecutor::new(project, build, &mut Quiet).map_err(|error| session.fail(&error.to_string()))?,
+            LocalExecutor::new(project, build, &mut Quiet)
+                .map_err(|error| session.fail(&error.to_string()))?,
         ),
     };
     let control = match options.dry_run {
@@ -102,8 +195,8 @@ pub fn build(
     let mut run = Run {
         session,
         metadata,
-        graph: &graph,
-        hashes: &hashes,
+        graph,
+        hashes,
         queue,
         threads,
         log_lines,
@@ -442,9 +535,12 @@ impl Run<'_, '_> {
         {
             running.errors_printed |= !record.force_log;
         }
-        let name = self.running.get(&task.0).map(|running| &running.names).filter(|names| !names.pf.is_empty());
+        let name =
+            self.running.get(&task.0).map(|running| &running.names).filter(|names| !names.pf.is_empty());
         let text = match name {
-            Some(names) if severity != Severity::Plain => format!("{} {}: {}", names.pf, names.task, record.text),
+            Some(names) if severity != Severity::Plain => {
+                format!("{} {}: {}", names.pf, names.task, record.text)
+            }
             _ => record.text.clone(),
         };
         self.session.console.message(severity, &text);

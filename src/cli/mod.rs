@@ -35,6 +35,9 @@ pub fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|argument| argument == "--internal-run-task") {
         return run_task::run(&arguments);
     }
+    if arguments.get(1).is_some_and(|argument| argument == "--internal-hashes") {
+        return build::print_hashes(&arguments);
+    }
     let Invocation { prog, manner, command } = match args::parse(&arguments, &session::surroundings()) {
         Ok(invocation) => invocation,
         Err(exit) => {

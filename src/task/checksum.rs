@@ -154,7 +154,9 @@ fn glob(pattern: &str) -> Vec<String> {
                 .flatten()
                 .flatten()
                 .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                .filter(|name| (!name.starts_with('.') || part.starts_with('.')) && fnmatch::matches(part, name))
+                .filter(|name| {
+                    (!name.starts_with('.') || part.starts_with('.')) && fnmatch::matches(part, name)
+                })
                 .collect();
             names.sort();
             next.extend(names.into_iter().map(|name| format!("{dir}/{name}")));
@@ -201,6 +203,9 @@ mod tests {
     #[test]
     fn what_counts_of_a_path() {
         let clean = |path: &str| FileChecksum { path: path.into(), sum: String::new() }.clean_path();
-        assert_eq!((clean("/l/files/a.patch"), clean("/l/tree/./sub/z")), ("a.patch".into(), "./sub/z".into()));
+        assert_eq!(
+            (clean("/l/files/a.patch"), clean("/l/tree/./sub/z")),
+            ("a.patch".into(), "./sub/z".into())
+        );
     }
 }

@@ -123,8 +123,7 @@ impl<'c> TaskGraph<'c> {
 
     /// Tasks so that each comes behind all it waits for.
     pub fn in_order(&self) -> Vec<TaskId> {
-        let mut waiting: Vec<u32> =
-            self.ids().map(|task| self.depends.row(task.0).len() as u32).collect();
+        let mut waiting: Vec<u32> = self.ids().map(|task| self.depends.row(task.0).len() as u32).collect();
         let mut order: Vec<TaskId> = self.ids().filter(|task| waiting[task.index()] == 0).collect();
         let mut next = 0;
         while next < order.len() {

@@ -45,7 +45,9 @@ impl Generator {
         };
         let types = preferences.get_var("SIGGEN_LOCKEDSIGS_TYPES").unwrap_or_default();
         let locked = types.split_whitespace().find(|kind| {
-            preferences.get_var(&format!("SIGGEN_LOCKEDSIGS_{kind}")).is_some_and(|text| !text.trim().is_empty())
+            preferences
+                .get_var(&format!("SIGGEN_LOCKEDSIGS_{kind}"))
+                .is_some_and(|text| !text.trim().is_empty())
         });
         match locked {
             Some(kind) if generator.is_oe() => Err(HashError::Locked(format!("SIGGEN_LOCKEDSIGS_{kind}"))),
@@ -198,7 +200,8 @@ impl TaskHashes {
                 let name = path.rsplit('/').next().unwrap_or_default();
                 warn(format!("Unable to get checksum for {} SRC_URI entry {name}", recipe.pn));
             };
-            files = self.checksums.of_list(list, &self.excluded_dirs, &mut missing).map_err(HashError::Files)?;
+            files =
+                self.checksums.of_list(list, &self.excluded_dirs, &mut missing).map_err(HashError::Files)?;
             files.sort_by_cached_key(FileChecksum::clean_path);
         }
         let mut taint = None;
@@ -262,8 +265,10 @@ pub fn signature_name(graph: &TaskGraph<'_>, task: TaskId) -> String {
 
 /// A text that never was there before.
 pub fn random_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/uuid").map(|id| id.trim().to_owned()).unwrap_or_else(|_| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        format!("{:x}-{:x}", now.as_nanos(), std::process::id())
-    })
+    std::fs::read_to_string("/proc/sys/kernel/random/uuid").map(|id| id.trim().to_owned()).unwrap_or_else(
+        |_| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            format!("{:x}-{:x}", now.as_nanos(), std::process::id())
+        },
+    )
 }

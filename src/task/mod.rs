@@ -2,6 +2,7 @@
 
 pub mod checksum;
 mod csr;
+pub mod dot;
 pub mod graph;
 pub mod hash;
 mod loops;

@@ -170,8 +170,7 @@ impl<'c, 'r> All<'c, 'r> {
     /// The recipe that is built for a name.
     fn provider(&self, mc: usize, item: &str, runtime: bool) -> Option<u32> {
         let resolver = &self.resolved.configurations[mc].1;
-        let providers =
-            if runtime { resolver.runtime_providers(item) } else { resolver.providers(item) };
+        let providers = if runtime { resolver.runtime_providers(item) } else { resolver.providers(item) };
         self.by_recipe[mc].get(providers.first()?).copied()
     }
 
@@ -194,11 +193,11 @@ impl<'c, 'r> All<'c, 'r> {
                 let id = first + at as u32;
                 let mut depends = Vec::new();
                 self.own_dependencies(slot as u32, task, &mut depends)?;
-                for (flag, recipes) in
-                    [(&task.deptask, &[&build][..]), (&task.rdeptask, &[&runtime]), (&task.recrdeptask, &[
-                        &build, &runtime,
-                    ])]
-                {
+                for (flag, recipes) in [
+                    (&task.deptask, &[&build][..]),
+                    (&task.rdeptask, &[&runtime]),
+                    (&task.recrdeptask, &[&build, &runtime]),
+                ] {
                     for name in words(flag) {
                         let Some(name) = self.names.numbers.get(name) else { continue };
                         let slots = recipes.iter().flat_map(|recipes| recipes.iter());
@@ -409,7 +408,9 @@ impl<'c, 'r> All<'c, 'r> {
             let mut found: Vec<u32> = names
                 .iter()
                 .map(|name| crate::catalog::targets::task_name(name))
-                .flat_map(|name| slots.iter().filter_map(move |slot| self.task_named(*slot, &name)).collect::<Vec<_>>())
+                .flat_map(|name| {
+                    slots.iter().filter_map(move |slot| self.task_named(*slot, &name)).collect::<Vec<_>>()
+                })
                 .collect();
             found.sort_unstable();
             found.dedup();

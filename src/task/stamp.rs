@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn names() {
-        let task = TaskRecord { name: "do_a".into(), stamp_extra_info: Some("x".into()), ..TaskRecord::default() };
+        let task =
+            TaskRecord { name: "do_a".into(), stamp_extra_info: Some("x".into()), ..TaskRecord::default() };
         let record = RecipeRecord { stamp: "/s/p".into(), tasks: vec![task], ..RecipeRecord::default() };
         let stamp = |style: StampStyle, task: &str| style.stamp(&record, task, "h", true).unwrap();
         assert_eq!(stamp(StampStyle::Plain, "do_a"), "/s/p.do_a.x");

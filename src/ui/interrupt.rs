@@ -7,7 +7,8 @@ use crossbeam::channel::{Receiver, bounded};
 /// Without the system's help there will be none, and signals do what they always did.
 pub fn listen() -> Receiver<()> {
     let (sender, receiver) = bounded(8);
-    let heard = signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM]);
+    let heard =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM]);
     if let Ok(mut signals) = heard {
         let thread = std::thread::Builder::new().name("signals".into());
         // The thread lives as long as somebody listens.
