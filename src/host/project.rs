@@ -96,7 +96,7 @@ impl Starter {
     ) -> Result<Client, HostError> {
         let mut all = self.settings.request.clean_environment();
         all.extend(environment.iter().cloned());
-        Client::start_under(prefix, &self.kind, 0, &all)
+        Client::start_under(prefix, &self.kind, &self.settings.cwd, 0, &all)
     }
 
     /// Starts a host with Python.
@@ -104,7 +104,8 @@ impl Starter {
     /// # Errors
     /// The process can't be started.
     pub fn start_python(&self) -> Result<Client, HostError> {
-        Client::start(&self.settings.python_kind()?, 0, &self.settings.request.clean_environment())
+        let environment = self.settings.request.clean_environment();
+        Client::start(&self.settings.python_kind()?, &self.settings.cwd, 0, &environment)
     }
 
     /// What the configuration is read from.
@@ -182,7 +183,7 @@ impl Project {
         if self.host.is_none() {
             let workers = std::thread::available_parallelism().map_or(1, usize::from);
             let environment = self.settings.request.clean_environment();
-            self.host = Some(Client::start(&self.kind()?, workers, &environment)?);
+            self.host = Some(Client::start(&self.kind()?, &self.settings.cwd, workers, &environment)?);
             self.forked = false;
         }
         self.host.as_ref().ok_or_else(|| HostError::Died(String::new()))

@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use nix::sys::signal::Signal;
 use rustc_hash::FxHashSet;
 
-use super::child::assignments;
+use super::child::{assignments, shell_words};
 use super::event::{Exit, LogRecord, TaskEvent};
 use super::executor::{Executor, Happened, RunError, Stop, TaskId};
 use super::pipe::{EventReceiver, Stopper, pair};
@@ -198,30 +198,6 @@ impl Drop for LocalExecutor {
     }
 }
 
-/// A command's words, with quotes as a shell takes them.
-fn shell_words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some('\''), c) => word.get_or_insert_default().push(c),
-            (_, '\\') => word.get_or_insert_default().extend(chars.next()),
-            (Some(_), c) => word.get_or_insert_default().push(c),
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (None, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 impl Executor for LocalExecutor {
     fn start(&mut self, id: TaskId, spec: TaskSpec) -> Result<(), RunError> {
         self.shared.start(id, spec)
@@ -376,15 +352,4 @@ fn read_events(
         }
     }
     shared.tell(id, TaskEvent::Finished(exit));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_words;
-
-    #[test]
-    fn words_are_split_as_a_shell_does() {
-        assert_eq!(shell_words(r#" a 'b c' "d \" e" f\ g '' "#), ["a", "b c", "d \" e", "f g", ""]);
-        assert!(shell_words("  ").is_empty());
-    }
 }
