@@ -16,6 +16,10 @@ mod value;
 
 use pyo3::prelude::*;
 
+/// Reading recipes makes and drops millions of small texts. The C library's allocator takes a fifth of the time for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule]
 fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<datasmart::DataSmart>()?;

@@ -48,6 +48,8 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
         tracking: options.show_environment,
         ..Request::default()
     };
+    // What `-e` shows is read by programs.
+    session.lints &= !options.show_environment;
     let keep_going = session.manner == Manner::Rbake || !options.halt;
     let mut project = session.open(request, keep_going)?;
     let mut targets = options.targets.clone();

@@ -168,9 +168,10 @@ impl Service {
                     let mut record = config_record(mc, store, &self.run.python)?;
                     record.collections = configuration.collections.clone();
                     let mut linter = Linter::new(store)?;
-                    record.lint = linter.configuration(store);
+                    record.lint = linter.configuration(&self.run, store);
                     self.linters.insert(mc.clone(), linter);
                     set_prioritized(store, &record)?;
+                    store.flatten();
                     records.push(record);
                 }
                 if let Some((_, main)) = configuration.stores.first() {
@@ -187,7 +188,7 @@ impl Service {
                 let stores = self.read(&recipe, None)?;
                 let mut records = records(&recipe, priority, &stores)?;
                 if let (Some(last), Some(linter)) = (records.last_mut(), self.linters.get_mut(&recipe.mc)) {
-                    last.lint = linter.recipe(&stores)?;
+                    last.lint = linter.recipe(&self.run, &stores)?;
                 }
                 Ok(Answer::Parsed(records))
             }

@@ -9,10 +9,12 @@ mod finalise;
 mod fragments;
 mod inherit;
 mod lint;
+pub mod names;
 mod read;
 mod run;
 pub mod scanners;
 mod sign;
+pub mod signatures;
 mod tasks;
 
 pub use config::{Configuration, Request, find_config, read_configuration};

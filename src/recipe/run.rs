@@ -21,6 +21,8 @@ pub struct Run {
     /// The context of every store.
     pub context: Rc<Context>,
     statements: RefCell<FxHashMap<Rc<str>, Rc<File>>>,
+    /// Those of the configuration's files, then those of the recipe's own that is being read.
+    own: RefCell<FxHashMap<Rc<str>, Rc<File>>>,
     stamps: RefCell<FxHashMap<Rc<str>, Option<Stamp>>>,
     pub(super) handlers: RefCell<Vec<Handler>>,
     /// How many files are being read, one inside the other.
@@ -51,6 +53,7 @@ impl Run {
             python,
             context,
             statements: RefCell::default(),
+            own: RefCell::default(),
             stamps: RefCell::default(),
             handlers: RefCell::default(),
             depth: Rc::default(),
@@ -118,6 +121,7 @@ impl Run {
     pub fn forget_files(&self) {
         self.stamps.borrow_mut().clear();
         self.statements.borrow_mut().clear();
+        self.own.borrow_mut().clear();
     }
 
     /// Looks for `item` along a colon-separated path: the file found, made absolute, and every place tried.
@@ -187,10 +191,21 @@ impl Run {
             self.python.log(Level::Warning, &warning.text);
         }
         let file = Rc::new(file);
-        if keepable(shown) {
-            self.statements.borrow_mut().insert(path.into(), file.clone());
-        }
+        let shared = keepable(shown);
+        let keep = if shared { &self.statements } else { &self.own };
+        keep.borrow_mut().insert(path.into(), file.clone());
         Ok(file)
+    }
+
+    /// Forgets the statements of the files that only the last recipe read.
+    pub(super) fn begin_recipe(&self) {
+        self.own.borrow_mut().clear();
+    }
+
+    /// The statements of a file that the recipe at hand, or all recipes, read.
+    pub(super) fn known_statements(&self, path: &str) -> Option<Rc<File>> {
+        let shared = self.statements.borrow().get(path).cloned();
+        shared.or_else(|| self.own.borrow().get(path).cloned())
     }
 
     fn syntax_error(&self, path: &str, error: SyntaxError) -> DataError {
