@@ -83,8 +83,8 @@ pub struct Starter {
 }
 
 impl Starter {
-    /// Starts a host as the last arguments of a command, with further environment variables, and asks it to read the
-    /// configuration; the answer is left to be read.
+    /// Starts a host as the last arguments of a command, with further environment variables; with `python` one that has it in any
+    /// case.
     ///
     /// # Errors
     /// The process can't be started.
@@ -92,10 +92,12 @@ impl Starter {
         &self,
         prefix: &[String],
         environment: &[(String, String)],
+        python: bool,
     ) -> Result<Client, HostError> {
+        let kind = if python { &self.settings.python_kind()? } else { &self.kind };
         let mut all = self.settings.request.clean_environment();
         all.extend(environment.iter().cloned());
-        Client::start_under(prefix, &self.kind, &self.settings.cwd, 0, &all)
+        Client::start_under(prefix, kind, &self.settings.cwd, 0, &all)
     }
 
     /// Starts a host with Python.

@@ -43,7 +43,12 @@ enum Which {
     /// It has Python, which the main one hasn't.
     Python,
     /// It runs the fakeroot tasks of a multiconfig.
-    Fakeroot(String),
+    Fakeroot {
+        /// The multiconfig.
+        mc: String,
+        /// It has Python although the main one hasn't.
+        python: bool,
+    },
 }
 
 /// Where orders to a task server go: one after the other, with their files.
@@ -142,7 +147,7 @@ impl Shared {
         }
         let (client, name) = match &which {
             Which::Python => (self.starter.start_python()?, "python3".to_owned()),
-            Which::Fakeroot(mc) => {
+            Which::Fakeroot { mc, python } => {
                 let record = self.configuration.iter().find(|record| record.mc == *mc);
                 let variable = |name: &str| {
                     record
@@ -156,7 +161,7 @@ impl Shared {
                     return Err(RunError::Io(io::Error::other(message)));
                 }
                 let environment = assignments(variable("FAKEROOTBASEENV"));
-                (self.starter.start_under(&command, &environment)?, command.join(" "))
+                (self.starter.start_under(&command, &environment, *python)?, command.join(" "))
             }
         };
         let configure = Question::Configure(self.starter.request().clone());
@@ -174,12 +179,11 @@ impl Shared {
     }
 
     fn start(self: &Arc<Self>, id: TaskId, spec: TaskSpec) -> Result<(), RunError> {
+        let python = lock(&self.pythonic).contains(&spec.recipe.path);
         let which = if spec.fakeroot && !spec.dry_run {
-            Some(Which::Fakeroot(spec.recipe.mc.clone()))
-        } else if lock(&self.pythonic).contains(&spec.recipe.path) {
-            Some(Which::Python)
+            Some(Which::Fakeroot { mc: spec.recipe.mc.clone(), python })
         } else {
-            None
+            python.then_some(Which::Python)
         };
         let server = which.map_or_else(|| Ok(self.main.clone()), |which| self.server(which))?;
         server.start(id, spec, self)
