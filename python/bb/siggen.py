@@ -235,6 +235,30 @@ class SignatureGenerator:
         """The build is over."""
 
 
+class _RecipeSignatures(types.SimpleNamespace):
+    """What is known of one recipe. What its tasks are made of is asked for when it is needed, which is seldom."""
+
+    _LATER = ("siggen_gendeps", "siggen_varvals", "siggen_taskdeps")
+
+    def __init__(self, mcfn, d, **fields):
+        super().__init__(**fields)
+        self._mcfn, self._d = mcfn, d
+
+    def __getattr__(self, name):
+        if name not in self._LATER:
+            raise AttributeError(name)
+        found = engine.known_signatures(self._d)
+        if found is None:
+            values = [self._d.getVar("__" + field) for field in self._LATER]
+        else:
+            # The engine signed the recipe itself.
+            (_, gendeps, varvals), taskdeps, _ = found
+            values = gendeps, varvals, taskdeps
+        for field, value in zip(self._LATER, values):
+            setattr(self, field, {self._mcfn: value})
+        return getattr(self, name)
+
+
 class SignatureGeneratorBasic(SignatureGenerator):
     """Hashes of all that goes into a task, without putting them into the names of stamps."""
 
@@ -304,15 +328,11 @@ class SignatureGeneratorBasic(SignatureGenerator):
 
     def setup_datacache_from_datastore(self, mcfn, d):
         super().setup_datacache_from_datastore(mcfn, d)
-        cache = self.datacaches[runqueue.mc_from_tid(mcfn)]
-        known = engine.known_signatures(d)
-        if known is None:
-            for field in ("siggen_varvals", "siggen_taskdeps", "siggen_gendeps"):
-                setattr(cache, field, {mcfn: d.getVar("__" + field)})
-        else:
-            # The engine signed the recipe itself.
-            (_, gendeps, values), taskdeps, _ = known
-            cache.siggen_gendeps, cache.siggen_varvals, cache.siggen_taskdeps = {mcfn: gendeps}, {mcfn: values}, {mcfn: taskdeps}
+        mc = runqueue.mc_from_tid(mcfn)
+        known = self.datacaches[mc]
+        self.datacaches[mc] = _RecipeSignatures(mcfn, d, stamp=known.stamp, stamp_extrainfo=known.stamp_extrainfo)
+        for task, basehash in engine.known_basehashes(d).items():
+            self.basehash["%s:%s" % (mcfn, task)] = basehash
 
     # --- hashes
 

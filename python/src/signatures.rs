@@ -121,11 +121,24 @@ fn known_signatures<'py>(py: Python<'py>, d: &Bound<'py, DataSmart>) -> PyResult
     rbake::recipe::Signed::of(d.get().store(py)).map(|found| all(py, &found)).transpose()
 }
 
+/// The basehash of each task, if they were worked out when the recipe was finished.
+#[pyfunction]
+fn known_basehashes<'py>(py: Python<'py>, d: &Bound<'py, DataSmart>) -> PyResult<Bound<'py, PyDict>> {
+    let hashes = PyDict::new(py);
+    if let Some(found) = rbake::recipe::Signed::of(d.get().store(py)) {
+        for (task, hash) in found.tasks.iter().zip(&found.hashes) {
+            hashes.set_item(&**task, hash)?;
+        }
+    }
+    Ok(hashes)
+}
+
 /// Adds the functions to the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(build_dependencies, module)?)?;
     module.add_function(wrap_pyfunction!(generate_dependencies, module)?)?;
     module.add_function(wrap_pyfunction!(task_signatures, module)?)?;
     module.add_function(wrap_pyfunction!(known_signatures, module)?)?;
+    module.add_function(wrap_pyfunction!(known_basehashes, module)?)?;
     Ok(())
 }

@@ -163,7 +163,7 @@ fn a_missing_function_is_a_warning_and_an_empty_one_is_nothing() {
 
 #[test]
 fn output_that_is_no_text_stays_as_it_is() {
-    for by in [By::Engine] {
+    for by in BOTH {
         let scratch = Scratch::new(
             by,
             "do_x() {\n    printf '\\377\\376\\n'\n    yes long | head -n 100000\n}\naddtask x\n",

@@ -111,11 +111,11 @@ impl Ran {
 
     /// Process id of its last child.
     pub fn pid(&self) -> i32 {
-        let pids = self.events.iter().filter_map(|event| match event {
+        let mut pids = self.events.iter().rev().filter_map(|event| match event {
             TaskEvent::Started { pid } => Some(*pid),
             _ => None,
         });
-        pids.last().unwrap()
+        pids.next().unwrap()
     }
 
     pub fn progress(&self) -> Vec<f64> {

@@ -80,7 +80,7 @@ impl TaskLog {
         let label = match level {
             ..=10 => "DEBUG: ",
             21 => "",
-            ..=28 => "NOTE: ",
+            11..=28 => "NOTE: ",
             29..=38 => "WARNING: ",
             _ => "ERROR: ",
         };
