@@ -238,7 +238,7 @@ class SignatureGenerator:
 class _RecipeSignatures(types.SimpleNamespace):
     """What is known of one recipe. What its tasks are made of is asked for when it is needed, which is seldom."""
 
-    _LATER = ("siggen_gendeps", "siggen_varvals", "siggen_taskdeps")
+    _LATER = ("siggen_gendeps", "siggen_varvals", "siggen_taskdeps", "siggen_basehashes")
 
     def __init__(self, mcfn, d, **fields):
         super().__init__(**fields)
@@ -247,16 +247,32 @@ class _RecipeSignatures(types.SimpleNamespace):
     def __getattr__(self, name):
         if name not in self._LATER:
             raise AttributeError(name)
-        found = engine.known_signatures(self._d)
+        found = engine.known_signatures(self._mcfn, self._d)
         if found is None:
-            values = [self._d.getVar("__" + field) for field in self._LATER]
+            values = [self._d.getVar("__" + field) or {} for field in self._LATER]
         else:
             # The engine signed the recipe itself.
-            (_, gendeps, varvals), taskdeps, _ = found
-            values = gendeps, varvals, taskdeps
+            (_, gendeps, varvals), taskdeps, hashes = found
+            values = gendeps, varvals, taskdeps, hashes
         for field, value in zip(self._LATER, values):
             setattr(self, field, {self._mcfn: value})
         return getattr(self, name)
+
+
+class _Basehashes(dict):
+    """The basehashes by task id; those of one recipe's tasks are asked for when one is needed that isn't known."""
+
+    def __init__(self, recipe, known):
+        super().__init__(known)
+        self._recipe = recipe
+
+    def __missing__(self, tid):
+        for mcfn, hashes in self._recipe.siggen_basehashes.items():
+            for task, basehash in hashes.items():
+                self.setdefault("%s:%s" % (mcfn, task), basehash)
+        if tid in self:
+            return self[tid]
+        raise KeyError(tid)
 
 
 class SignatureGeneratorBasic(SignatureGenerator):
@@ -330,9 +346,9 @@ class SignatureGeneratorBasic(SignatureGenerator):
         super().setup_datacache_from_datastore(mcfn, d)
         mc = runqueue.mc_from_tid(mcfn)
         known = self.datacaches[mc]
-        self.datacaches[mc] = _RecipeSignatures(mcfn, d, stamp=known.stamp, stamp_extrainfo=known.stamp_extrainfo)
-        for task, basehash in engine.known_basehashes(d).items():
-            self.basehash["%s:%s" % (mcfn, task)] = basehash
+        known = _RecipeSignatures(mcfn, d, stamp=known.stamp, stamp_extrainfo=known.stamp_extrainfo)
+        self.datacaches[mc] = known
+        self.basehash = _Basehashes(known, self.basehash)
 
     # --- hashes
 

@@ -115,22 +115,15 @@ fn task_signatures<'py>(
     all(py, &signatures(py, d.get().store(py), ignored_vars)?)
 }
 
-/// The same as it was worked out when the recipe was finished; None if it wasn't.
+/// The same as it was when the recipe `file` was finished; None if recipes aren't signed.
 #[pyfunction]
-fn known_signatures<'py>(py: Python<'py>, d: &Bound<'py, DataSmart>) -> PyResult<Option<Signed<'py>>> {
-    rbake::recipe::Signed::of(d.get().store(py)).map(|found| all(py, &found)).transpose()
-}
-
-/// The basehash of each task, if they were worked out when the recipe was finished.
-#[pyfunction]
-fn known_basehashes<'py>(py: Python<'py>, d: &Bound<'py, DataSmart>) -> PyResult<Bound<'py, PyDict>> {
-    let hashes = PyDict::new(py);
-    if let Some(found) = rbake::recipe::Signed::of(d.get().store(py)) {
-        for (task, hash) in found.tasks.iter().zip(&found.hashes) {
-            hashes.set_item(&**task, hash)?;
-        }
-    }
-    Ok(hashes)
+fn known_signatures<'py>(
+    py: Python<'py>,
+    file: &str,
+    d: &Bound<'py, DataSmart>,
+) -> PyResult<Option<Signed<'py>>> {
+    let found = engine(py)?.run.signatures_of(file, d.get().store(py)).or_raise(py)?;
+    found.map(|found| all(py, &found)).transpose()
 }
 
 /// Adds the functions to the module.
@@ -139,6 +132,5 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(generate_dependencies, module)?)?;
     module.add_function(wrap_pyfunction!(task_signatures, module)?)?;
     module.add_function(wrap_pyfunction!(known_signatures, module)?)?;
-    module.add_function(wrap_pyfunction!(known_basehashes, module)?)?;
     Ok(())
 }

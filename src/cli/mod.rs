@@ -6,7 +6,6 @@ mod getvar;
 mod hint;
 pub mod layers;
 mod layers_tool;
-mod run_task;
 mod session;
 
 use std::process::ExitCode;
@@ -30,9 +29,6 @@ pub fn main() -> ExitCode {
     }
     if arguments.get(1).is_some_and(|argument| argument == "--internal-dump-all") {
         return bake::dump_all(&arguments);
-    }
-    if arguments.get(1).is_some_and(|argument| argument == "--internal-run-task") {
-        return run_task::run(&arguments);
     }
     let Invocation { prog, manner, command } = match args::parse(&arguments, &session::surroundings()) {
         Ok(invocation) => invocation,

@@ -74,6 +74,7 @@ impl Child {
         for (name, value) in &self.build.variables {
             base.set_engine(name, value.as_str(), HERE)?;
         }
+        self.run.sign_later();
         let known = self.run.kept_files();
         let stores = read_recipe(&self.run, base, &spec.recipe, Some(&spec.variant))?;
         let mut read = self.run.kept_files();

@@ -429,3 +429,47 @@ python watcher() {
     assert_eq!(attributes["type"], "Seen");
     assert_eq!(attributes["pid"], ran.pid());
 }
+
+#[test]
+fn what_went_into_the_hash_is_there_for_who_asks() {
+    let recipe = r#"
+do_x() {
+    echo ${WORD}
+}
+addtask x
+WORD = "first"
+do_y[nostamp] = "1"
+python do_y() {
+    siggen = bb.parse.siggen
+    fn = d.getVar("BB_FILENAME")
+    d.setVar("WORD", "changed")
+    print("basehash", siggen.basehash[fn + ":do_x"])
+    bb.siggen.dump_this_task(d.expand("${TOPDIR}/dumped"), d)
+}
+addtask y
+"#;
+    let scratch = Scratch::new(By::Engine, recipe);
+    // With the basehash alone known, the taskhash is the hash of it.
+    let hash = |text: &str| {
+        use sha2::Digest;
+        let digest = sha2::Sha256::digest(text.as_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    scratch.run("do_y").ok();
+    let log = scratch.log("do_y");
+    let basehash = log.lines().find_map(|line| line.strip_prefix("basehash ")).unwrap().to_owned();
+    // Writing a signature checks that the hashes are those of its parts, so a recipe changed meanwhile would show.
+    assert_eq!(basehash.len(), 64);
+    assert!(scratch.path().join("dumped").exists());
+
+    let mut spec = scratch.spec("do_x");
+    spec.taskhash = hash(&basehash);
+    spec.unihash = spec.taskhash.clone();
+    spec.signature = Some(SignatureData { basehash, write: true, ..SignatureData::default() });
+    let base = scratch.path().join("tmp/stamps/hello").to_str().unwrap().to_owned();
+    spec.stamp = Some(Stamps { file: format!("{base}.do_x.{}", spec.taskhash), clean: vec![] });
+    let sigdata = format!("{base}.do_x.sigdata.{}", spec.taskhash);
+    let ran = scratch.run_spec(spec).ok();
+    assert!(ran.records(30).is_empty(), "{ran:?}");
+    assert!(fs::metadata(sigdata).unwrap().len() > 0);
+}
