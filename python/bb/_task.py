@@ -27,6 +27,7 @@ _NO_SETSCENE = ""
 
 def prepare(stores):
     """Does, in the process that forks all children, what they can share. `stores` are those of the configurations."""
+    import gc
     # What nearly every task would import by itself.
     import ctypes  # noqa: F401
     import select  # noqa: F401
@@ -35,6 +36,9 @@ def prepare(stores):
 
     if not hasattr(bb.parse, "siggen"):
         bb.parse.init_parser(stores[""])
+    # What is there now stays: children needn't look through it, which would copy its memory.
+    gc.collect()
+    gc.freeze()
 
 
 def fork(environment):
@@ -144,7 +148,11 @@ def _teach(child, d):
 
     learn(task_tid, d.getVar("PN"), taskhash, unihash)
     data = child.signature
-    if data:
+    if data is None:
+        # Whoever asks for more than the hashes finds nothing else in them.
+        siggen.runtaskdeps[task_tid] = []
+        siggen.file_checksum_values[task_tid] = []
+    else:
         siggen.basehash[task_tid] = data["basehash"]
         siggen.runtaskdeps[task_tid] = [(name, dep) for name, dep, _ in data["runtaskdeps"]]
         siggen.file_checksum_values[task_tid] = [tuple(entry) for entry in data["file_checksums"]]

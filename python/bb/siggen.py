@@ -235,6 +235,46 @@ class SignatureGenerator:
         """The build is over."""
 
 
+class _RecipeSignatures(types.SimpleNamespace):
+    """What is known of one recipe. What its tasks are made of is asked for when it is needed, which is seldom."""
+
+    _LATER = ("siggen_gendeps", "siggen_varvals", "siggen_taskdeps", "siggen_basehashes")
+
+    def __init__(self, mcfn, d, **fields):
+        super().__init__(**fields)
+        self._mcfn, self._d = mcfn, d
+
+    def __getattr__(self, name):
+        if name not in self._LATER:
+            raise AttributeError(name)
+        found = engine.known_signatures(self._mcfn, self._d)
+        if found is None:
+            values = [self._d.getVar("__" + field) or {} for field in self._LATER]
+        else:
+            # The engine signed the recipe itself.
+            (_, gendeps, varvals), taskdeps, hashes = found
+            values = gendeps, varvals, taskdeps, hashes
+        for field, value in zip(self._LATER, values):
+            setattr(self, field, {self._mcfn: value})
+        return getattr(self, name)
+
+
+class _Basehashes(dict):
+    """The basehashes by task id; those of one recipe's tasks are asked for when one is needed that isn't known."""
+
+    def __init__(self, recipe, known):
+        super().__init__(known)
+        self._recipe = recipe
+
+    def __missing__(self, tid):
+        for mcfn, hashes in self._recipe.siggen_basehashes.items():
+            for task, basehash in hashes.items():
+                self.setdefault("%s:%s" % (mcfn, task), basehash)
+        if tid in self:
+            return self[tid]
+        raise KeyError(tid)
+
+
 class SignatureGeneratorBasic(SignatureGenerator):
     """Hashes of all that goes into a task, without putting them into the names of stamps."""
 
@@ -304,15 +344,11 @@ class SignatureGeneratorBasic(SignatureGenerator):
 
     def setup_datacache_from_datastore(self, mcfn, d):
         super().setup_datacache_from_datastore(mcfn, d)
-        cache = self.datacaches[runqueue.mc_from_tid(mcfn)]
-        known = engine.known_signatures(d)
-        if known is None:
-            for field in ("siggen_varvals", "siggen_taskdeps", "siggen_gendeps"):
-                setattr(cache, field, {mcfn: d.getVar("__" + field)})
-        else:
-            # The engine signed the recipe itself.
-            (_, gendeps, values), taskdeps, _ = known
-            cache.siggen_gendeps, cache.siggen_varvals, cache.siggen_taskdeps = {mcfn: gendeps}, {mcfn: values}, {mcfn: taskdeps}
+        mc = runqueue.mc_from_tid(mcfn)
+        known = self.datacaches[mc]
+        known = _RecipeSignatures(mcfn, d, stamp=known.stamp, stamp_extrainfo=known.stamp_extrainfo)
+        self.datacaches[mc] = known
+        self.basehash = _Basehashes(known, self.basehash)
 
     # --- hashes
 

@@ -115,10 +115,15 @@ fn task_signatures<'py>(
     all(py, &signatures(py, d.get().store(py), ignored_vars)?)
 }
 
-/// The same as it was worked out when the recipe was finished; None if it wasn't.
+/// The same as it was when the recipe `file` was finished; None if recipes aren't signed.
 #[pyfunction]
-fn known_signatures<'py>(py: Python<'py>, d: &Bound<'py, DataSmart>) -> PyResult<Option<Signed<'py>>> {
-    rbake::recipe::Signed::of(d.get().store(py)).map(|found| all(py, &found)).transpose()
+fn known_signatures<'py>(
+    py: Python<'py>,
+    file: &str,
+    d: &Bound<'py, DataSmart>,
+) -> PyResult<Option<Signed<'py>>> {
+    let found = engine(py)?.run.signatures_of(file, d.get().store(py)).or_raise(py)?;
+    found.map(|found| all(py, &found)).transpose()
 }
 
 /// Adds the functions to the module.

@@ -7,7 +7,6 @@ mod getvar;
 mod hint;
 pub mod layers;
 mod layers_tool;
-mod run_task;
 mod session;
 
 use std::process::ExitCode;
@@ -31,9 +30,6 @@ pub fn main() -> ExitCode {
     }
     if arguments.get(1).is_some_and(|argument| argument == "--internal-dump-all") {
         return bake::dump_all(&arguments);
-    }
-    if arguments.get(1).is_some_and(|argument| argument == "--internal-run-task") {
-        return run_task::run(&arguments);
     }
     if arguments.get(1).is_some_and(|argument| argument == "--internal-hashes") {
         return build::print_hashes(&arguments);

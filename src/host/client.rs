@@ -63,12 +63,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts a host with sockets for `workers` workers and the given environment.
+    /// Starts a host in the directory `cwd`, with sockets for `workers` workers and the given environment.
     ///
     /// # Errors
     /// The process can't be started.
-    pub fn start(kind: &Kind, workers: usize, environment: &[(String, String)]) -> Result<Self, HostError> {
-        Client::start_under(&[], kind, workers, environment)
+    pub fn start(
+        kind: &Kind,
+        cwd: &str,
+        workers: usize,
+        environment: &[(String, String)],
+    ) -> Result<Self, HostError> {
+        Client::start_under(&[], kind, cwd, workers, environment)
     }
 
     /// The same, as the last arguments of another command: `prefix` is the words of FAKEROOTCMD.
@@ -78,6 +83,7 @@ impl Client {
     pub fn start_under(
         prefix: &[String],
         kind: &Kind,
+        cwd: &str,
         workers: usize,
         environment: &[(String, String)],
     ) -> Result<Self, HostError> {
@@ -114,7 +120,7 @@ impl Client {
                 command
             }
         };
-        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(cwd).env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
         command.env(SOCKETS, sockets.join(",")).stdin(Stdio::null());
         if let Kind::Python { engine, .. } = kind {
             command.env("RBAKE_ENGINE", engine);

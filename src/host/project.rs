@@ -83,8 +83,8 @@ pub struct Starter {
 }
 
 impl Starter {
-    /// Starts a host as the last arguments of a command, with further environment variables, and asks it to read the
-    /// configuration; the answer is left to be read.
+    /// Starts a host as the last arguments of a command, with further environment variables; with `python` one that has it in any
+    /// case.
     ///
     /// # Errors
     /// The process can't be started.
@@ -92,10 +92,12 @@ impl Starter {
         &self,
         prefix: &[String],
         environment: &[(String, String)],
+        python: bool,
     ) -> Result<Client, HostError> {
+        let kind = if python { &self.settings.python_kind()? } else { &self.kind };
         let mut all = self.settings.request.clean_environment();
         all.extend(environment.iter().cloned());
-        Client::start_under(prefix, &self.kind, 0, &all)
+        Client::start_under(prefix, kind, &self.settings.cwd, 0, &all)
     }
 
     /// Starts a host with Python.
@@ -103,7 +105,8 @@ impl Starter {
     /// # Errors
     /// The process can't be started.
     pub fn start_python(&self) -> Result<Client, HostError> {
-        Client::start(&self.settings.python_kind()?, 0, &self.settings.request.clean_environment())
+        let environment = self.settings.request.clean_environment();
+        Client::start(&self.settings.python_kind()?, &self.settings.cwd, 0, &environment)
     }
 
     /// What the configuration is read from.
@@ -193,7 +196,7 @@ impl Project {
         if self.host.is_none() {
             let workers = std::thread::available_parallelism().map_or(1, usize::from);
             let environment = self.settings.request.clean_environment();
-            self.host = Some(Client::start(&self.kind()?, workers, &environment)?);
+            self.host = Some(Client::start(&self.kind()?, &self.settings.cwd, workers, &environment)?);
             self.forked = false;
         }
         self.host.as_ref().ok_or_else(|| HostError::Died(String::new()))

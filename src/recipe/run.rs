@@ -8,6 +8,8 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::depends::Stamp;
+use super::sign::Signed;
+use super::signatures::Signatures;
 use crate::data::{Context, DataError, Host, Level, Store};
 use crate::lang::lines::{self, File, FileKind};
 use crate::lang::statement::SyntaxError;
@@ -28,6 +30,8 @@ pub struct Run {
     /// How many files are being read, one inside the other.
     depth: Rc<Cell<usize>>,
     signatures: OnceCell<Box<SignatureHook>>,
+    /// Finished recipes that are signed only if somebody asks, by file name with variant.
+    unsigned: RefCell<Option<FxHashMap<String, Store>>>,
 }
 
 /// More files inside each other than this are taken for a loop. No real layer comes near.
@@ -58,6 +62,7 @@ impl Run {
             handlers: RefCell::default(),
             depth: Rc::default(),
             signatures: OnceCell::new(),
+            unsigned: RefCell::default(),
         })
     }
 
@@ -72,7 +77,33 @@ impl Run {
     }
 
     pub(super) fn sign(&self, file: &str, store: &Store) -> Result<(), DataError> {
-        self.signatures.get().map_or(Ok(()), |hook| hook(file, store))
+        let Some(hook) = self.signatures.get() else { return Ok(()) };
+        if let Some(unsigned) = &mut *self.unsigned.borrow_mut() {
+            unsigned.insert(file.to_owned(), store.copy());
+            return Ok(());
+        }
+        hook(file, store)
+    }
+
+    /// From now on recipes are signed only when [`Run::signatures_of`] asks: a task seldom does, and its hash is known.
+    pub fn sign_later(&self) {
+        self.unsigned.borrow_mut().get_or_insert_default();
+    }
+
+    /// The signatures of a finished recipe, `file` with variant and multiconfig, as it was then; None if recipes aren't signed.
+    ///
+    /// # Errors
+    /// It can't be signed.
+    pub fn signatures_of(&self, file: &str, store: &Store) -> Result<Option<Rc<Signatures>>, DataError> {
+        if let Some(signatures) = Signed::of(store) {
+            return Ok(Some(signatures));
+        }
+        let unsigned = self.unsigned.borrow().as_ref().and_then(|unsigned| unsigned.get(file).cloned());
+        let (Some(kept), Some(hook)) = (unsigned, self.signatures.get()) else { return Ok(None) };
+        if Signed::of(&kept).is_none() {
+            hook(file, &kept)?;
+        }
+        Ok(Signed::of(&kept))
     }
 
     /// Counts a file that is being read for as long as the result lives; None if too many are, one inside the other.

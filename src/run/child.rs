@@ -74,6 +74,7 @@ impl Child {
         for (name, value) in &self.build.variables {
             base.set_engine(name, value.as_str(), HERE)?;
         }
+        self.run.sign_later();
         let known = self.run.kept_files();
         let stores = read_recipe(&self.run, base, &spec.recipe, Some(&spec.variant))?;
         let mut read = self.run.kept_files();
@@ -120,6 +121,30 @@ impl Child {
 pub fn assignments(words: &str) -> Vec<(String, String)> {
     let pairs = words.split_whitespace().filter_map(|word| word.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// A command's words, with quotes as a shell takes them.
+pub fn shell_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some('\''), c) => word.get_or_insert_default().push(c),
+            (_, '\\') => word.get_or_insert_default().extend(chars.next()),
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 /// What a umask may be written as: octal digits, perhaps with `0o` in front.
@@ -169,5 +194,11 @@ mod tests {
             assignments(" A=1  OPTS=-x=y \n B= "),
             [("A", "1"), ("OPTS", "-x=y"), ("B", "")].map(|(n, v)| (n.to_owned(), v.to_owned()))
         );
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        assert_eq!(shell_words(r#" a 'b c' "d \" e" f\ g '' "#), ["a", "b c", "d \" e", "f g", ""]);
+        assert!(shell_words("  ").is_empty());
     }
 }

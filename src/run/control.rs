@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::event::{Fired, LogRecord, level_of};
+use super::server::leave_group;
 use crate::host::{Channel, Duty, Failure, HostError, Listener, Project, Role, set_sink};
 
 /// A question to the control process.
@@ -38,6 +39,7 @@ pub enum Heard {
 /// # Errors
 /// The connection broke.
 pub fn serve_control(duty: &Duty<'_>, answer: &mut dyn FnMut(&Ask) -> Option<String>) -> io::Result<()> {
+    leave_group();
     let channel = duty.channel.clone();
     set_sink(Rc::new(move |said| {
         let level = level_of(said.severity) - i32::from(said.once);

@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use nix::sys::signal::Signal;
 use rustc_hash::FxHashSet;
 
-use super::child::assignments;
+use super::child::{assignments, shell_words};
 use super::event::{Exit, LogRecord, TaskEvent};
 use super::executor::{Executor, Happened, RunError, Stop, TaskId};
 use super::pipe::{EventReceiver, Stopper, pair};
@@ -43,7 +43,12 @@ enum Which {
     /// It has Python, which the main one hasn't.
     Python,
     /// It runs the fakeroot tasks of a multiconfig.
-    Fakeroot(String),
+    Fakeroot {
+        /// The multiconfig.
+        mc: String,
+        /// It has Python although the main one hasn't.
+        python: bool,
+    },
 }
 
 /// Where orders to a task server go: one after the other, with their files.
@@ -142,7 +147,7 @@ impl Shared {
         }
         let (client, name) = match &which {
             Which::Python => (self.starter.start_python()?, "python3".to_owned()),
-            Which::Fakeroot(mc) => {
+            Which::Fakeroot { mc, python } => {
                 let record = self.configuration.iter().find(|record| record.mc == *mc);
                 let variable = |name: &str| {
                     record
@@ -156,7 +161,7 @@ impl Shared {
                     return Err(RunError::Io(io::Error::other(message)));
                 }
                 let environment = assignments(variable("FAKEROOTBASEENV"));
-                (self.starter.start_under(&command, &environment)?, command.join(" "))
+                (self.starter.start_under(&command, &environment, *python)?, command.join(" "))
             }
         };
         let configure = Question::Configure(self.starter.request().clone());
@@ -174,12 +179,11 @@ impl Shared {
     }
 
     fn start(self: &Arc<Self>, id: TaskId, spec: TaskSpec) -> Result<(), RunError> {
+        let python = lock(&self.pythonic).contains(&spec.recipe.path);
         let which = if spec.fakeroot && !spec.dry_run {
-            Some(Which::Fakeroot(spec.recipe.mc.clone()))
-        } else if lock(&self.pythonic).contains(&spec.recipe.path) {
-            Some(Which::Python)
+            Some(Which::Fakeroot { mc: spec.recipe.mc.clone(), python })
         } else {
-            None
+            python.then_some(Which::Python)
         };
         let server = which.map_or_else(|| Ok(self.main.clone()), |which| self.server(which))?;
         server.start(id, spec, self)
@@ -196,30 +200,6 @@ impl Drop for LocalExecutor {
         // The end of its connection ends a server and all that runs there.
         self.shared.servers().iter().for_each(|server| server.orders.channel.shut());
     }
-}
-
-/// A command's words, with quotes as a shell takes them.
-fn shell_words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some('\''), c) => word.get_or_insert_default().push(c),
-            (_, '\\') => word.get_or_insert_default().extend(chars.next()),
-            (Some(_), c) => word.get_or_insert_default().push(c),
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (None, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
 }
 
 impl Executor for LocalExecutor {
@@ -376,15 +356,4 @@ fn read_events(
         }
     }
     shared.tell(id, TaskEvent::Finished(exit));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_words;
-
-    #[test]
-    fn words_are_split_as_a_shell_does() {
-        assert_eq!(shell_words(r#" a 'b c' "d \" e" f\ g '' "#), ["a", "b c", "d \" e", "f g", ""]);
-        assert!(shell_words("  ").is_empty());
-    }
 }

@@ -10,7 +10,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setpgid};
 
 use super::child::{Child, assignments, set_apart};
 use super::event::{Exit, LogRecord, TaskEvent};
@@ -62,6 +62,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn serve_tasks(duty: &Duty<'_>, runner: &dyn Runner) -> io::Result<()> {
     let channel = duty.channel.clone();
     set_sink(Rc::new(move |said| drop(channel.send(&Report::Said(said)))));
+    leave_group();
     runner.prepare(duty);
     let mut build = BuildData::default();
     let mut children: Vec<Running> = Vec::new();
@@ -105,6 +106,12 @@ pub fn serve_tasks(duty: &Duty<'_>, runner: &dyn Runner) -> io::Result<()> {
     };
     end_all(&mut children);
     result
+}
+
+/// Leaves the program's process group: what is typed at the terminal is for the program alone.
+pub fn leave_group() {
+    // It fails only for the leader of a session, whom nothing of that reaches.
+    let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
 }
 
 /// Waits until an order or the end of a child can be looked at.

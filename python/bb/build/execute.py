@@ -203,14 +203,58 @@ def exec_func_shell(func, d, runfile, cwd=None):
     try:
         with open(path, "r+b", buffering=0) as fifo, open(os.devnull, "r+") as stdin:
             bb.debug(2, "Executing shell function %s" % func)
-            with log:
-                bb.process.run(command, shell=False, stdin=stdin, log=log, extrafiles=[(fifo, _Messages())])
+            # The log gets the output without a detour where nothing has to look at it.
+            direct = type(log) is bb.build.StdoutNoopContextManager and sys.stdout is sys.__stdout__
+            if direct:
+                _run_direct(command, stdin, fifo)
+            else:
+                with log:
+                    bb.process.run(command, shell=False, stdin=stdin, log=log, extrafiles=[(fifo, _Messages())])
     except bb.process.ExecutionError as exc:
         _add_backtrace(exc, runfile, d)
         raise
     finally:
         bb.utils.remove(path)
     bb.debug(2, "Shell function %s finished" % func)
+
+
+def _run_direct(command, stdin, fifo):
+    """Runs a command whose output goes to this process' own, and takes its messages until it ends."""
+    import select
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        process = bb.process.Popen(command, stdin=stdin, stdout=sys.stdout.fileno(), stderr=sys.stdout.fileno())
+    except FileNotFoundError:
+        raise bb.process.NotFoundError(command)
+    except OSError as exc:
+        raise bb.process.CmdError(command, exc)
+    messages = _Messages()
+    bb.utils.nonblockingfd(fifo.fileno())
+    poll = select.poll()
+    poll.register(fifo, select.POLLIN)
+    end = None
+    with contextlib.suppress(AttributeError, OSError):
+        end = os.pidfd_open(process.pid)
+        poll.register(end, select.POLLIN)
+    try:
+        while True:
+            # Looked at first: what was sent before the end is still read after it.
+            ended = process.poll() is not None
+            data = fifo.read()
+            while data:
+                messages(data)
+                data = fifo.read()
+            if ended:
+                break
+            # Without notice of the end it has to be looked for.
+            poll.poll(None if end is not None else 20)
+    finally:
+        if end is not None:
+            os.close(end)
+    if process.returncode != 0:
+        raise bb.process.ExecutionError(command, process.returncode)
 
 
 class _Messages:

@@ -219,7 +219,13 @@ def _passed_through():
 
 def fire_class_handlers(event, d):
     """Call every handler of the metadata that wants an event."""
-    if not _handlers or isinstance(event, logging.LogRecord):
+    if isinstance(event, logging.LogRecord):
+        return
+    # Those that metadata brings with addhandler are the engine's; the others were registered by Python code.
+    engine = sys.modules.get("rbake_engine")
+    if engine and isinstance(d, engine.DataSmart):
+        engine.fire_handlers(event, d)
+    if not _handlers:
         return
     wanted = _event_handler_map.get(_mask_name(event), ())
     for name, handler in list(_handlers.items()):

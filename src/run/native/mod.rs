@@ -7,8 +7,9 @@ mod progress;
 mod task;
 
 use std::io;
+use std::process::Command;
 
-use super::child::Child;
+use super::child::{Child, shell_words};
 use super::control::serve_control_without;
 use super::event::TaskEvent;
 use super::server::Runner;
@@ -31,7 +32,10 @@ impl Runner for NativeRunner {
     fn run(&self, child: Child) -> i32 {
         match Task::prepare(&child) {
             Ok(Some(_)) if child.spec.dry_run => 0,
-            Ok(Some(task)) => task.run(),
+            Ok(Some(task)) => {
+                let code = task.run();
+                if child.spec.fakeroot && save_fakeroot(&child).is_err() { 1 } else { code }
+            }
             Ok(None) | Err(DataError::NeedsPython(_)) => {
                 child.send(&TaskEvent::NeedsPython);
                 1
@@ -49,4 +53,13 @@ impl Runner for NativeRunner {
     fn control(&self, duty: &Duty<'_>) -> io::Result<()> {
         serve_control_without(duty)
     }
+}
+
+/// Has fakeroot write down what it knows of the files before anybody looks at them.
+fn save_fakeroot(child: &Child) -> io::Result<()> {
+    let command = child.configuration.get_str("FAKEROOTCMD").unwrap_or_default();
+    let [program, arguments @ ..] = &shell_words(&command)[..] else { return Ok(()) };
+    let environment = child.fakeroot_env.iter().map(|(name, value)| (name, value));
+    let status = Command::new(program).args(arguments).arg("-S").envs(environment).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
 }

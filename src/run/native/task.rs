@@ -1,9 +1,11 @@
 //! Running one task (BitBake manual, section "Tasks").
 
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
 use nix::libc;
+use nix::sys::prctl::set_name;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::super::child::Child;
@@ -88,6 +90,10 @@ impl<'a> Task<'a> {
     pub fn run(mut self) -> i32 {
         end_group_on_signals();
         let task = self.child.spec.task.clone();
+        // What ps shows. A name with a NUL byte in it, which can't be, would only go without.
+        if let Ok(name) = CString::new(format!("{}:{}", self.names.pn, task.replace("do_", ""))) {
+            let _ = set_name(&name);
+        }
         let Some(functions) = self.functions.take() else {
             self.tell(Phase::Invalid(self.names.clone()));
             self.log.say(level::ERROR, &format!("No such task: {task}"));
@@ -225,10 +231,11 @@ fn needs_python(store: &Store, scanners: &CodeScanners, functions: &[String]) ->
             store.get_flag_str(function, flag)?;
         }
         if store.get_raw(function)?.is_some_and(|body| body != Value::None) {
-            match shell_script(store, scanners, function, None, false) {
-                Err(error @ DataError::NeedsPython(_)) => return Err(error),
-                // It is to fail in its turn.
-                Ok(_) | Err(_) => {}
+            // Any other error is to come in its turn.
+            if let Err(error @ DataError::NeedsPython(_)) =
+                shell_script(store, scanners, function, None, false)
+            {
+                return Err(error);
             }
         }
     }
