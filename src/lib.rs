@@ -13,3 +13,11 @@ pub mod recipe;
 pub mod catalog;
 
 pub mod host;
+
+// The wings, and the ground they stand on.
+
+pub mod verify;
+
+pub mod package;
+
+pub mod fetch;
