@@ -21,3 +21,7 @@ pub mod verify;
 pub mod package;
 
 pub mod fetch;
+
+pub mod ui;
+
+pub mod cli;

@@ -1,2 +1,5 @@
 //! The program: hands its arguments to the command-line floor and exits with its status.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    rbake::cli::main()
+}

@@ -4,7 +4,7 @@ use super::record::{
     FakerootRecord, FileDepend, Fingerprint, PackageRecord, RecipeRecord, RecipeVersion, TaskRecord,
 };
 use crate::data::{DataError, Store, Value};
-use crate::recipe::{StoredTable, recorded};
+use crate::recipe::{Signed, StoredTable, recorded};
 
 /// The names in a dependency list, without version parts (`bb.utils.explode_deps`).
 pub fn explode_deps(text: &str) -> Vec<String> {
@@ -113,6 +113,12 @@ fn tasks(store: &Store) -> Result<Vec<TaskRecord>, DataError> {
         }
         _ => return Ok(Vec::new()),
     };
+    let signed = Signed::of(store);
+    let hash_of = |task: &str| {
+        let signed = signed.as_ref()?;
+        let place = signed.tasks.iter().position(|known| **known == *task)?;
+        signed.hashes.get(place).cloned()
+    };
     let mut tasks = Vec::with_capacity(table.tasks.len());
     for name in &table.tasks {
         let flag = |flag: &str| {
@@ -144,7 +150,7 @@ fn tasks(store: &Store) -> Result<Vec<TaskRecord>, DataError> {
             umask: flag("umask"),
             stamp_extra_info: own("stamp-extra-info")?,
             file_checksums: own("file-checksums")?,
-            basehash: String::new(),
+            basehash: hash_of(name).unwrap_or_default(),
         });
     }
     Ok(tasks)

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::recipe::LintFacts;
+
 /// One recipe, or one variant of it, as everything after parsing sees it.
 ///
 /// Texts are expanded values at the end of finalisation. Dependency lists have lost their `(>= 1.0)` parts. A skipped
@@ -62,6 +64,8 @@ pub struct RecipeRecord {
     pub hashfilename: String,
     /// `calculate_extra_depends`: the text of a Python function body that adds to `depends`; "" if there is none.
     pub extra_depends: String,
+    /// What its files may have misspelt; the recipe itself carries what the others found, too.
+    pub lint: LintFacts,
 }
 
 impl RecipeRecord {

@@ -95,8 +95,8 @@ impl Store {
         Ok(out)
     }
 
-    /// The whole store as `-e` shows it.
-    pub fn environment_text(&self) -> Result<String, DataError> {
+    /// The whole store as `-e` shows it. The tree of included files is that of `configuration`, as with BitBake.
+    pub fn environment_text(&self, configuration: &Store) -> Result<String, DataError> {
         let is_true = |value: Option<Value>| value.is_some_and(|value| value.truth());
         let mut variables = Vec::new();
         let mut functions = Vec::new();
@@ -114,7 +114,7 @@ impl Store {
         variables.sort();
         functions.sort();
         python.sort();
-        let mut out = self.include_text();
+        let mut out = configuration.include_text();
         out.push('\n');
         for name in &variables {
             out.push_str(&self.variable_text(name, true)?);

@@ -1,5 +1,6 @@
 //! What can go wrong while reading or changing variables.
 
+use super::repr_str;
 use std::any::Any;
 use std::fmt;
 use std::rc::Rc;
@@ -34,6 +35,8 @@ pub enum DataError {
     },
     /// Python code has to run, and there is no interpreter: the caller starts one and begins again.
     NeedsPython(String),
+    /// Python code of a function is no Python.
+    Syntax(Box<CodeError>),
     /// Any other exception.
     Raised {
         /// Class name, as `type(e).__name__`.
@@ -66,8 +69,54 @@ impl DataError {
                 ("ParseError".into(), format!("ParseError at {file}:{line}: {message}"))
             }
             DataError::NeedsPython(what) => ("NeedsPython".into(), what.clone()),
+            DataError::Syntax(error) => {
+                let name = error.file.rsplit('/').next().unwrap_or_default();
+                (error.class.clone(), format!("{} ({name}, line {})", error.message, error.line))
+            }
             DataError::Raised { class, message, .. } => (class.clone(), message.clone()),
         }
+    }
+}
+
+/// A mistake in Python code, at its place in the metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeError {
+    /// `SyntaxError` or a subclass of it.
+    pub class: String,
+    /// The interpreter's message, without the place.
+    pub message: String,
+    /// The metadata file.
+    pub file: String,
+    /// Line in it.
+    pub line: u32,
+    /// Column, from 1, in characters.
+    pub column: usize,
+    /// The line's text, without its end.
+    pub text: String,
+}
+
+impl CodeError {
+    /// As Python's `repr` shows the exception.
+    pub fn repr(&self) -> String {
+        let Self { class, message, file, line, column, text } = self;
+        let rest: String = text.chars().skip(column - 1).collect();
+        let word = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').count();
+        let end = column + if rest.is_empty() { 0 } else { word.max(1) };
+        format!(
+            "{class}({}, ({}, {line}, {column}, {}, {line}, {end}))",
+            repr_str(message),
+            repr_str(file),
+            repr_str(&format!("{text}\n"))
+        )
+    }
+
+    /// As the interpreter reports it: the place, the line with a mark under the mistake, and the message.
+    pub fn report(&self) -> String {
+        let Self { class, message, file, line, column, text } = self;
+        let shown = text.trim_start();
+        let indent = text.chars().count() - shown.chars().count();
+        let mark = " ".repeat(column.saturating_sub(indent + 1));
+        format!("  File \"{file}\", line {line}\n    {shown}\n    {mark}^\n{class}: {message}")
     }
 }
 

@@ -131,7 +131,8 @@ impl Store {
                             inner.add_variable(variable);
                             DataError::Expansion(inner)
                         }
-                        DataError::Raised { .. } | DataError::Parse { .. } => {
+                        DataError::Raised { ref class, .. } if is_exit(class) => error,
+                        DataError::Raised { .. } | DataError::Syntax(_) | DataError::Parse { .. } => {
                             DataError::Expansion(Box::new(ExpansionError::new(variable, &text, error)))
                         }
                         DataError::Skip(_) | DataError::Handled | DataError::NeedsPython(_) => error,
@@ -254,6 +255,11 @@ impl Store {
 struct Failure {
     text: Text,
     error: DataError,
+}
+
+/// True for what ends a program and is no `Exception` in Python.
+fn is_exit(class: &str) -> bool {
+    matches!(class, "KeyboardInterrupt" | "SystemExit" | "GeneratorExit")
 }
 
 fn type_name(value: &Value) -> &'static str {

@@ -88,37 +88,3 @@ impl Code {
         Ok(self.scan.get_or_init(|| scan).clone())
     }
 }
-
-#[cfg(test)]
-pub mod tests {
-    //! A host without Python, for tests of the store itself.
-    use super::*;
-
-    /// Collects messages and refuses expressions.
-    #[derive(Default)]
-    pub struct Plain {
-        /// The messages so far.
-        pub messages: RefCell<Vec<(Level, String)>>,
-    }
-
-    impl Host for Plain {
-        fn log(&self, level: Level, message: &str) {
-            self.messages.borrow_mut().push((level, message.into()));
-        }
-        fn log_once(&self, level: Level, message: &str) {
-            self.log(level, message);
-        }
-        fn evaluate(&self, _: &Store, _: Option<&str>, code: &Code) -> Result<Rc<str>, DataError> {
-            Err(DataError::raised("NameError", format!("no Python here for {}", code.text)))
-        }
-        fn scan(&self, _: &Store, _: Option<&str>, _: &str) -> Result<CodeScan, DataError> {
-            Ok(CodeScan::default())
-        }
-        fn filter(&self, _: &Store, value: &str, _: &Value) -> Result<String, DataError> {
-            Ok(value.into())
-        }
-        fn caller(&self) -> Option<(Rc<str>, u32, Rc<str>)> {
-            None
-        }
-    }
-}

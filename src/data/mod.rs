@@ -14,10 +14,11 @@ mod value;
 mod var;
 mod write;
 
-pub use error::{DataError, ExpansionError, Foreign};
+pub use error::{CodeError, DataError, ExpansionError, Foreign};
 pub use expand::Parsed;
 pub use history::{Event, History, Include, IncludeTree, Origin};
 pub use host::{Code, CodeScan, Context, Host, Level};
+pub use overrides::Overrides;
 pub use read::Read;
 pub use store::{Store, WeakStore, renamed_variables};
 pub use value::{Nested, Object, Text, Value, repr_str};

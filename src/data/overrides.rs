@@ -25,6 +25,11 @@ impl Overrides {
         Overrides { list, set }
     }
 
+    /// The overrides, weakest first.
+    pub fn list(&self) -> &[Rc<str>] {
+        &self.list
+    }
+
     /// True if every part of a suffix is in OVERRIDES.
     pub fn active(&self, suffix: &str) -> bool {
         if suffix.contains(':') {
@@ -109,7 +114,15 @@ impl Store {
                 state.in_overrides = true;
                 state.overrides = Some(Rc::default());
             }
-            let overrides = Rc::new(Overrides::new(&self.overrides_text()?));
+            let text = self.overrides_text();
+            if text.is_err() {
+                // What is known is not the value; the next question is to fail the same way.
+                let mut state = self.state();
+                state.in_overrides = false;
+                state.overrides = None;
+                state.clear_cache();
+            }
+            let overrides = Rc::new(Overrides::new(&text?));
             rounds.push(Value::list(overrides.list.iter().map(|o| &**o)).repr());
             {
                 let mut state = self.state();
@@ -133,6 +146,24 @@ impl Store {
             ),
         );
         Err(DataError::Handled)
+    }
+
+    /// The overrides as worked out last; None if they have to be worked out again.
+    pub fn known_overrides(&self) -> Option<Rc<Overrides>> {
+        self.state().overrides.clone()
+    }
+
+    /// The variables that have variants, with these: full name and suffix.
+    pub fn all_variants(&self) -> Vec<(Rc<str>, Vec<(Rc<str>, Rc<str>)>)> {
+        let names = self.all_names();
+        let state = self.state();
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let variants = state.find(&name)?.overrides.clone();
+                (!variants.is_empty()).then_some((name, variants))
+            })
+            .collect()
     }
 
     fn overrides_text(&self) -> Result<String, DataError> {

@@ -91,12 +91,7 @@ impl Store {
             return Ok((parsed.unexpanded.clone(), parsed.clone()));
         }
         let read = self.read_content(name, Read::RAW, true)?;
-        let value = read.0;
-        let parsed = match read.1 {
-            Some(parsed) => parsed,
-            None => Rc::default(),
-        };
-        Ok((value, parsed))
+        Ok((read.0, read.1.unwrap_or_default()))
     }
 
     /// Reads a flag with its parse.
@@ -182,7 +177,7 @@ impl Store {
             let winner = self.need_overrides()?.winner(&var.overrides);
             if let Some(winner) = winner {
                 let (raw, parsed) = self.read_parsed(&winner)?;
-                value = raw;
+                value = raw.filter(|raw| *raw != Value::None);
                 // What was removed from the variant is removed again from the whole.
                 removes.extend(parsed.removes.iter().flatten().cloned());
             }

@@ -20,11 +20,10 @@ pub(super) type Map = FxHashMap<Rc<str>, Rc<Var>>;
 pub(super) struct Layer {
     map: Map,
     parent: Option<Rc<Layer>>,
-    depth: usize,
 }
 
-/// Past this many layers a copy merges them: a read walks all of them.
-const MAX_DEPTH: usize = 6;
+/// Past this many layers of its own a store merges them: a read walks all of them.
+const MAX_OWN: usize = 3;
 
 /// What recipes call `d`. A handle: clones are the same store, [`Store::copy`] makes another.
 #[derive(Clone)]
@@ -41,6 +40,10 @@ pub(super) struct Inner {
 pub(super) struct State {
     pub top: Map,
     pub parents: Option<Rc<Layer>>,
+    /// The layer that it was made a copy on: what is above is its own.
+    base: Option<Rc<Layer>>,
+    /// How many of the layers below `top` are its own.
+    own: usize,
     /// Expanded values by variable; dropped on every write.
     pub cache: FxHashMap<Rc<str>, Rc<Parsed>>,
     /// Expanded flags by `VAR[flag]`; dropped on every write.
@@ -104,6 +107,8 @@ impl Store {
         let copy = State {
             top: Map::default(),
             parents: state.parents.clone(),
+            base: state.parents.clone(),
+            own: 0,
             cache: FxHashMap::default(),
             flag_cache: FxHashMap::default(),
             overrides: None,
@@ -166,7 +171,29 @@ impl Store {
 
     /// The names set since the last copy was made (BitBake's `localkeys`).
     pub fn local_keys(&self) -> Vec<Rc<str>> {
-        self.state().top.keys().cloned().collect()
+        let state = self.state();
+        let mut names: FxHashSet<Rc<str>> = state.top.keys().cloned().collect();
+        let mut layer = state.parents.as_ref();
+        while let Some(current) = layer.filter(|layer| !state.is_base(layer)) {
+            names.extend(current.map.keys().cloned());
+            layer = current.parent.as_ref();
+        }
+        names.into_iter().collect()
+    }
+
+    /// Every name the store has an entry for, deleted ones included. No order.
+    pub fn all_names(&self) -> Vec<Rc<str>> {
+        let state = self.state();
+        let mut names: FxHashSet<&Rc<str>> = FxHashSet::default();
+        for map in state.maps() {
+            names.extend(map.keys());
+        }
+        names.into_iter().cloned().collect()
+    }
+
+    /// A number that tells this store from all others that exist.
+    pub fn address(&self) -> usize {
+        Rc::as_ptr(&self.0).cast::<()>() as usize
     }
 
     /// Everything known of one variable.
@@ -335,32 +362,26 @@ impl State {
         }
     }
 
+    fn is_base(&self, layer: &Rc<Layer>) -> bool {
+        self.base.as_ref().is_some_and(|base| Rc::ptr_eq(base, layer))
+    }
+
     /// Moves the top layer below, where copies can share it.
     fn freeze(&mut self) {
         if self.top.is_empty() {
             return;
         }
-        let map = std::mem::take(&mut self.top);
-        let depth = self.parents.as_ref().map_or(0, |layer| layer.depth) + 1;
-        let mut layer = Layer { map, parent: self.parents.take(), depth };
-        if depth > MAX_DEPTH {
-            layer = merge(layer);
+        let mut map = std::mem::take(&mut self.top);
+        self.own += 1;
+        if self.own > MAX_OWN {
+            while let Some(layer) = self.parents.clone().filter(|layer| !self.is_base(layer)) {
+                for (name, var) in &layer.map {
+                    map.entry(name.clone()).or_insert_with(|| var.clone());
+                }
+                self.parents = layer.parent.clone();
+            }
+            self.own = 1;
         }
-        self.parents = Some(Rc::new(layer));
+        self.parents = Some(Rc::new(Layer { map, parent: self.parents.take() }));
     }
-}
-
-/// One layer with what all but the lowest hold; the lowest is the configuration that every recipe shares.
-fn merge(mut layer: Layer) -> Layer {
-    while let Some(parent) = layer.parent.clone() {
-        if parent.parent.is_none() {
-            break;
-        }
-        for (name, var) in &parent.map {
-            layer.map.entry(name.clone()).or_insert_with(|| var.clone());
-        }
-        layer.parent = parent.parent.clone();
-    }
-    layer.depth = layer.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
-    layer
 }

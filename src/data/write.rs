@@ -223,6 +223,50 @@ impl Store {
         Ok(())
     }
 
+    /// Sets flags without looking at what they mean (`d.setVarFlags`): no check of the name, no note of an export.
+    pub fn set_flags(&self, name: &str, flags: Vec<(String, Value)>, origin: Origin<'_>) {
+        self.state().clear_cache();
+        for (flag, value) in flags.into_iter().filter(|(flag, _)| flag != "_content") {
+            self.record(origin, name, "set", Some(&flag), &value);
+            self.put_flag(name, &flag, value);
+        }
+    }
+
+    /// Puts a variable in place as it was somewhere else: flags, the engine's own included, and variants.
+    pub fn restore(&self, name: &str, flags: Vec<(String, Value)>, variants: Vec<(String, String)>) {
+        self.state().clear_cache();
+        for (flag, value) in flags {
+            self.put_flag(name, &flag, value);
+        }
+        let mut state = self.state();
+        state.overrides = None;
+        state.make_mut(name).overrides =
+            variants.into_iter().map(|(full, suffix)| (full.into(), suffix.into())).collect();
+    }
+
+    fn put_flag(&self, name: &str, flag: &str, value: Value) {
+        let mut state = self.state();
+        let var = state.make_mut(name);
+        match flag {
+            "_content" => var.content = Some(value),
+            "_defaultval" => var.weak = Some(value),
+            _ => match OpKind::from_keyword(flag) {
+                Some(kind) => *var.queue_mut(kind) = queue_of(&value),
+                None => var.set_flag(flag, value),
+            },
+        }
+    }
+
+    /// Makes an empty entry, which hides what the store was copied with (`d.initVar`).
+    pub fn init_var(&self, name: &str) {
+        let mut state = self.state();
+        state.clear_cache();
+        if !state.top.contains_key(name) {
+            let overrides = state.find(name).map(|var| var.overrides.clone()).unwrap_or_default();
+            *state.make_mut(name) = super::Var { overrides, ..super::Var::default() };
+        }
+    }
+
     /// Names that ever had an export flag, so that finding the exported ones needs no walk over everything.
     fn note_exported(&self, name: &str) {
         self.update_internal("__exportlist", |old| {
@@ -418,15 +462,20 @@ impl Store {
     /// Replaces the text `${NAME}` by the variable's unexpanded value wherever it stands in what was set since the last copy
     /// (BitBake does so with LAYERDIR after each layer.conf).
     pub fn expand_var_ref(&self, name: &str) -> Result<(), DataError> {
+        self.expand_var_ref_in(name, &self.local_keys())
+    }
+
+    /// The same in the variables `keys`.
+    pub fn expand_var_ref_in(&self, name: &str, keys: &[Rc<str>]) -> Result<(), DataError> {
         let reference = format!("${{{name}}}");
         let Some(value) = self.get_raw(name)? else { return Ok(()) };
         let value = value.to_text();
-        for key in self.local_keys() {
-            if let Some(Value::Str(text)) = self.get_raw(&key)?
+        for key in keys {
+            if let Some(Value::Str(text)) = self.get_raw(key)?
                 && text.contains(&reference)
             {
                 self.set_var(
-                    &key,
+                    key,
                     Value::from(text.replace(&reference, &value)),
                     Origin::engine("expand_var_ref"),
                 )?;

@@ -164,7 +164,7 @@ impl Partial {
     /// # Errors
     /// Whatever reading gives.
     pub fn resume(&mut self, hasher: &mut Hasher) -> Result<(), FetchError> {
-        let resumed = || -> io::Result<u64> {
+        let mut resumed = || -> io::Result<u64> {
             let mut file = &*self.file;
             file.seek(SeekFrom::Start(0))?;
             let mut buffer = vec![0; 128 * 1024];

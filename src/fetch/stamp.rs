@@ -69,7 +69,7 @@ fn unpickle(data: &[u8]) -> Option<StampSums> {
         Some(head.to_vec())
     };
     let length = |bytes: Vec<u8>| bytes.iter().rev().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
-    let mut add = |pairs: Vec<Item>, sums: &mut StampSums| -> Option<()> {
+    let add = |pairs: Vec<Item>, sums: &mut StampSums| -> Option<()> {
         let mut pairs = pairs.into_iter();
         while let Some(name) = pairs.next() {
             match (name, pairs.next()?) {

@@ -1,10 +1,16 @@
 //! Length-prefixed records over a socket.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// Name of the environment variable that tells a host its sockets.
+pub const SOCKETS: &str = "RBAKE_HOST_SOCKETS";
 
 /// No record is larger: a length beyond it means that the other side is out of step.
 const MAX_RECORD: usize = 1 << 30;
@@ -16,6 +22,24 @@ impl Channel {
     /// A channel over a connected socket.
     pub fn new(stream: UnixStream) -> Self {
         Channel(stream)
+    }
+
+    /// The channels that the program left open for this process, which it started as a host.
+    ///
+    /// # Errors
+    /// The process wasn't started so.
+    pub fn inherited() -> io::Result<Vec<Channel>> {
+        let list = std::env::var(SOCKETS).map_err(|_| io::Error::other("not started by rbake"))?;
+        list.split(',')
+            .map(|number| {
+                let fd: RawFd = number.parse().map_err(io::Error::other)?;
+                // SAFETY: the program opened the descriptor for this purpose and nothing else here owns it; were it not open, the
+                // next line would say so.
+                let stream = unsafe { UnixStream::from_raw_fd(fd) };
+                fcntl(&stream, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(io::Error::from)?;
+                Ok(Channel(stream))
+            })
+            .collect()
     }
 
     /// Sends one record.

@@ -8,12 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-use super::channel::Channel;
-use super::protocol::{Answer, Failure, Message, Question};
-use crate::lang::diagnostic::Severity;
-
-/// Name of the environment variable that tells a host its sockets.
-pub const SOCKETS: &str = "RBAKE_HOST_SOCKETS";
+use super::channel::{Channel, SOCKETS};
+use super::protocol::{Answer, Failure, Message, Question, Said};
 
 /// What kind of host to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,11 +115,7 @@ impl Client {
     ///
     /// # Errors
     /// The host died, or the answer is a failure.
-    pub fn ask(
-        &self,
-        question: &Question,
-        said: &mut dyn FnMut(Severity, &str),
-    ) -> Result<Answer, HostError> {
+    pub fn ask(&self, question: &Question, said: &mut dyn FnMut(Said)) -> Result<Answer, HostError> {
         ask(&self.own, question, said)
     }
 
@@ -142,17 +134,13 @@ impl Client {
 ///
 /// # Errors
 /// The other side died, or the answer is a failure.
-pub fn ask(
-    channel: &Channel,
-    question: &Question,
-    said: &mut dyn FnMut(Severity, &str),
-) -> Result<Answer, HostError> {
+pub fn ask(channel: &Channel, question: &Question, said: &mut dyn FnMut(Said)) -> Result<Answer, HostError> {
     let died = |error: io::Error| HostError::Died(format!(" ({error})"));
     channel.send(question).map_err(died)?;
     loop {
         match channel.receive::<Message>().map_err(died)? {
             None => return Err(HostError::Died(String::new())),
-            Some(Message::Said { severity, text }) => said(severity, &text),
+            Some(Message::Said(message)) => said(message),
             Some(Message::Done(answer)) => {
                 return match *answer {
                     Answer::Failed(failure) => Err(HostError::Failed(failure)),

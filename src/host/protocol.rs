@@ -8,7 +8,7 @@ use crate::catalog::RecipeRecord;
 use crate::catalog::record::FileDepend;
 use crate::data::DataError;
 use crate::lang::diagnostic::Severity;
-use crate::recipe::{RecipeFile, Request};
+use crate::recipe::{LintFacts, RecipeFile, Request};
 
 /// A question to a host or worker. It answers with any number of messages and one answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,14 +59,20 @@ pub struct Variable {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Message {
     /// Something to tell the user.
-    Said {
-        /// How grave it is.
-        severity: Severity,
-        /// The text.
-        text: String,
-    },
+    Said(Said),
     /// The end of the answer.
     Done(Box<Answer>),
+}
+
+/// Something to tell the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// How grave it is.
+    pub severity: Severity,
+    /// The text.
+    pub text: String,
+    /// It is worth saying once, whichever recipe it came up with; so that recipe's name isn't put in front.
+    pub once: bool,
 }
 
 /// The end of an answer.
@@ -95,6 +101,10 @@ pub struct ConfigRecord {
     pub depends: Vec<FileDepend>,
     /// Hash of everything that recipes inherit from it.
     pub hash: String,
+    /// The directory of the layer whose layer.conf added each word to BBFILE_COLLECTIONS.
+    pub collections: Vec<(String, String)>,
+    /// What its files may have misspelt, and its overrides.
+    pub lint: LintFacts,
 }
 
 /// Why something ended early.
@@ -121,9 +131,13 @@ impl Failure {
 
 impl From<&DataError> for Failure {
     fn from(error: &DataError) -> Self {
-        let (class, text) = error.class_and_text();
+        let (class, mut text) = error.class_and_text();
+        if let DataError::Syntax(error) = error {
+            text = error.report();
+        }
         let (file, line) = match error {
             DataError::Parse { file, line, .. } => (file.clone(), *line),
+            DataError::Syntax(error) => (error.file.clone(), error.line),
             _ => (String::new(), 0),
         };
         Failure { class, text, file, line, needs_python: matches!(error, DataError::NeedsPython(_)) }

@@ -6,17 +6,18 @@ use std::io;
 use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
+use sha2::{Digest, Sha256};
 
 use super::channel::Channel;
-use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Variable};
-use crate::catalog::RecipeRecord;
+use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Said, Variable};
 use crate::catalog::extract::{Source, extract};
 use crate::catalog::record::{FileDepend, Fingerprint};
+use crate::catalog::{Layers, RecipeFiles, RecipeRecord};
 use crate::data::{DataError, Level, Store, Value};
 use crate::lang::diagnostic::Severity;
 use crate::python::scope::{Python, Sink};
 use crate::recipe::{
-    Configuration, RecipeFile, Run, read_configuration, read_recipe, recorded, virtual_name,
+    Configuration, Linter, RecipeFile, Run, read_configuration, read_recipe, recorded, virtual_name,
 };
 
 thread_local! {
@@ -25,11 +26,12 @@ thread_local! {
 }
 
 /// Sends a message to whoever asked this process something; dropped if nobody did.
-pub fn send_message(severity: Severity, text: &str) {
+/// `once`: it is worth saying once, whichever recipe it came up with.
+pub fn send_message(severity: Severity, text: &str, once: bool) {
     let channel = CHANNEL.with(|channel| channel.borrow().clone());
     if let Some(channel) = channel {
         // If the program is gone there is nobody to tell, and the next question's end of file ends this process.
-        let _ = channel.send(&Message::Said { severity, text: text.to_owned() });
+        let _ = channel.send(&Message::Said(Said { severity, text: text.to_owned(), once }));
     }
 }
 
@@ -38,7 +40,11 @@ pub struct ChannelSink;
 
 impl Sink for ChannelSink {
     fn message(&self, level: Level, text: &str) {
-        send_message(level, text);
+        send_message(level, text, false);
+    }
+
+    fn message_once(&self, level: Level, text: &str) {
+        send_message(level, text, true);
     }
 }
 
@@ -59,13 +65,13 @@ pub fn fork_plain() -> io::Result<bool> {
 ///
 /// # Errors
 /// The connection broke.
-pub fn serve(channels: Vec<Channel>, python: Rc<Python>, fork: &Fork<'_>) -> io::Result<()> {
+pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Result<()> {
     let mut channels = channels.into_iter();
     let Some(own) = channels.next() else { return Ok(()) };
     let own = Rc::new(own);
     CHANNEL.with(|channel| *channel.borrow_mut() = Some(own.clone()));
     let mut workers: Vec<Channel> = channels.collect();
-    let mut service = Service { run: Run::new(python), configuration: None };
+    let mut service = Service { run, configuration: None, tracking: false, linters: BTreeMap::new() };
     let mut own = own;
     loop {
         let Some(question) = own.receive::<Question>()? else { return Ok(()) };
@@ -95,6 +101,10 @@ pub fn serve(channels: Vec<Channel>, python: Rc<Python>, fork: &Fork<'_>) -> io:
 struct Service {
     run: Rc<Run>,
     configuration: Option<Configuration>,
+    /// Whoever asks about a recipe wants to see its history.
+    tracking: bool,
+    /// Looks for typos, one for each multiconfig.
+    linters: BTreeMap<String, Linter>,
 }
 
 impl Service {
@@ -102,27 +112,42 @@ impl Service {
         match question {
             Question::Configure(request) => {
                 let configuration = read_configuration(&self.run, &request)?;
-                let records = configuration
-                    .stores
-                    .iter()
-                    .map(|(mc, store)| config_record(mc, store))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let mut records = Vec::with_capacity(configuration.stores.len());
+                for (mc, store) in &configuration.stores {
+                    let mut record = config_record(mc, store, &self.run.python)?;
+                    record.collections = configuration.collections.clone();
+                    let mut linter = Linter::new(store)?;
+                    record.lint = linter.configuration(store);
+                    self.linters.insert(mc.clone(), linter);
+                    set_prioritized(store, &record)?;
+                    records.push(record);
+                }
+                if let Some((_, main)) = configuration.stores.first() {
+                    self.run.sign_recipes(main)?;
+                }
                 self.run.python.save()?;
                 self.configuration = Some(configuration);
+                self.tracking = request.tracking;
                 Ok(Answer::Configured(records))
             }
             // Forking is done where the channels are.
             Question::Fork => Ok(Answer::Forked),
             Question::Parse { recipe, priority } => {
                 let stores = self.read(&recipe, None)?;
-                Ok(Answer::Parsed(records(&recipe, priority, &stores)?))
+                let mut records = records(&recipe, priority, &stores)?;
+                if let (Some(last), Some(linter)) = (records.last_mut(), self.linters.get_mut(&recipe.mc)) {
+                    last.lint = linter.recipe(&stores)?;
+                }
+                Ok(Answer::Parsed(records))
             }
             Question::Environment { recipe: Some((recipe, variant)), .. } => {
                 let store = self.variant(&recipe, &variant)?;
-                Ok(Answer::Text(Some(store.environment_text()?)))
+                let configuration = self.store(&recipe.mc)?;
+                Ok(Answer::Text(Some(store.environment_text(configuration)?)))
             }
             Question::Environment { recipe: None, mc } => {
-                Ok(Answer::Text(Some(self.store(&mc)?.environment_text()?)))
+                let store = self.store(&mc)?;
+                Ok(Answer::Text(Some(store.environment_text(store)?)))
             }
             Question::Variable(variable) => Ok(Answer::Text(self.variable(&variable)?)),
             Question::Dump { recipe } => {
@@ -145,13 +170,16 @@ impl Service {
 
     fn read(&self, recipe: &RecipeFile, only: Option<&str>) -> Result<Vec<(String, Store)>, DataError> {
         let configuration = self.store(&recipe.mc)?;
-        let result = read_recipe(&self.run, configuration, recipe, only);
+        // Before and not after, since what is asked of the stores still needs the recipe's functions.
         self.run.python.restore();
-        result
+        read_recipe(&self.run, configuration, recipe, only)
     }
 
     fn variant(&self, recipe: &RecipeFile, variant: &str) -> Result<Store, DataError> {
-        let stores = self.read(recipe, Some(variant))?;
+        self.store(&recipe.mc)?.set_tracking(self.tracking);
+        let stores = self.read(recipe, Some(variant));
+        self.store(&recipe.mc)?.set_tracking(false);
+        let stores = stores?;
         let found = stores.into_iter().find(|(name, _)| name == variant).map(|(_, store)| store);
         found.ok_or_else(|| DataError::raised("KeyError", variant))
     }
@@ -210,7 +238,7 @@ fn records(
 }
 
 /// Variables that the program needs of a configuration, by name.
-const WANTED: [&str; 22] = [
+const WANTED: [&str; 23] = [
     "ASSUME_PROVIDED",
     "BBFILES",
     "BBFILE_COLLECTIONS",
@@ -227,6 +255,7 @@ const WANTED: [&str; 22] = [
     "BB_NUMBER_THREADS",
     "BB_SIGNATURE_HANDLER",
     "CACHE",
+    "INHERIT",
     "LAYERSERIES_CORENAMES",
     "MULTI_PROVIDER_ALLOWED",
     "TMPDIR",
@@ -246,16 +275,16 @@ const WANTED_PREFIXES: [&str; 8] = [
     "REQUIRED_",
 ];
 
-fn config_record(mc: &str, store: &Store) -> Result<ConfigRecord, DataError> {
+fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecord, DataError> {
     // Names may hold references here as in recipes.
     let expanded = store.copy();
     expanded.expand_keys()?;
     let mut variables = BTreeMap::new();
     for name in expanded.keys()? {
-        if WANTED.contains(&&*name) || WANTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            if let Some(value) = expanded.get_var(&name)?.filter(|value| *value != Value::None) {
-                variables.insert(name.to_string(), value.to_text());
-            }
+        let wanted =
+            WANTED.contains(&&*name) || WANTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if wanted && let Some(value) = expanded.get_var(&name)?.filter(|value| *value != Value::None) {
+            variables.insert(name.to_string(), value.to_text());
         }
     }
     let depends = recorded(store, "__base_depends")
@@ -269,10 +298,52 @@ fn config_record(mc: &str, store: &Store) -> Result<ConfigRecord, DataError> {
             }),
         })
         .collect();
-    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash: String::new() })
+    let hash = configuration_hash(&expanded, python)?;
+    Ok(ConfigRecord { mc: mc.to_owned(), variables, depends, hash, ..ConfigRecord::default() })
 }
 
-/// A Python side whose messages go to the program.
-pub fn python() -> Rc<Python> {
-    Python::new(Rc::new(ChannelSink))
+/// Sets BBFILES_PRIORITIZED: classes ask it which layer a file belongs to (`bb.utils.get_file_layer`).
+fn set_prioritized(store: &Store, record: &ConfigRecord) -> Result<(), DataError> {
+    // What is wrong with the layers is said where the files are looked for.
+    let (layers, _) = Layers::read(record);
+    let words = RecipeFiles::prioritize(record, &layers);
+    store.set_engine("BBFILES_PRIORITIZED", words.join(" "), "set_prioritized")
+}
+
+/// A hash of everything that a recipe inherits from its configuration: as long as it stays the same, so do the recipes.
+fn configuration_hash(store: &Store, python: &Python) -> Result<String, DataError> {
+    let ignored: FxHashSet<String> = store.get_words("BB_HASHCONFIG_IGNORE_VARS")?.into_iter().collect();
+    let mut names = store.keys()?;
+    names.sort();
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    for name in names {
+        // Files are compared by themselves, and the original environment only matters where metadata asks for it.
+        if ignored.contains(&*name)
+            || matches!(&*name, "__depends" | "__base_depends" | "BB_ORIGENV" | "BB_CMDLINE")
+        {
+            continue;
+        }
+        add(&name);
+        for (flag, value) in store.get_flags_internal(&name).unwrap_or_default() {
+            add(&flag);
+            add(&value.repr());
+        }
+    }
+    let functions = python.module_functions();
+    let mut functions: Vec<_> = functions.iter().collect();
+    functions.sort_by(|a, b| a.0.cmp(b.0));
+    for (name, function) in functions {
+        add(name);
+        add(&function.source);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A run without interpreter whose messages go to the program.
+pub fn plain_run() -> Rc<Run> {
+    Run::new(Python::new(Rc::new(ChannelSink)))
 }

@@ -1,9 +1,12 @@
 //! What can be said about a place in the metadata: severity, message, position, advice. Plain data; `ui` renders it.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// How grave a message is, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// For whoever debugs the engine; shown with `-D`.
     Debug,
@@ -32,13 +35,13 @@ impl Severity {
     }
 }
 
-/// A message about a place in the metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A message about a place in the metadata. It crosses process boundaries, from where recipes are parsed to the console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// How grave it is.
     pub severity: Severity,
     /// Class of the message in BitBake's words, such as `ParseError` or `ExpansionError`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// One sentence, without position.
     pub message: String,
     /// Path of the file, "" if the message is about none.
@@ -69,7 +72,7 @@ impl Diagnostic {
     ) -> Self {
         Diagnostic {
             severity: Severity::Error,
-            kind,
+            kind: kind.into(),
             message: message.into(),
             file: file.into(),
             line,
@@ -135,7 +138,7 @@ impl fmt::Display for Diagnostic {
         if let Some(text) = &self.bitbake_text {
             return f.write_str(text);
         }
-        match (self.kind, self.file.as_str(), self.line) {
+        match (&*self.kind, self.file.as_str(), self.line) {
             ("", "", _) => {}
             ("", file, 0) => write!(f, "{file}: ")?,
             ("", file, line) => write!(f, "{file}:{line}: ")?,

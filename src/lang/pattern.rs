@@ -133,6 +133,31 @@ impl Pattern {
     }
 }
 
+/// The text that whatever `source` matches from its start begins with; cheap, and possibly shorter than it could be.
+///
+/// Comparing it first saves compiling patterns that cannot match anyway.
+pub fn literal_start(source: &str) -> String {
+    let mut start = String::new();
+    if source.contains('|') || source.starts_with("(?") {
+        return start;
+    }
+    let source = source.strip_prefix('^').unwrap_or(source);
+    let mut rest = source.chars().peekable();
+    while let Some(c) = rest.next() {
+        let literal = match c {
+            '\\' => rest.next_if(|c| c.is_ascii_punctuation()),
+            c if c.is_alphanumeric() || "-_/:,=@%~<>!\"'&".contains(c) => Some(c),
+            _ => None,
+        };
+        let Some(literal) = literal else { break };
+        if rest.peek().is_some_and(|next| ['*', '?', '{'].contains(next)) {
+            break;
+        }
+        start.push(literal);
+    }
+    start
+}
+
 /// What the token before the current one allows a repeat sign to do.
 #[derive(Clone, Copy, PartialEq)]
 enum Before {
@@ -419,11 +444,7 @@ impl<'a> Translator<'a> {
             self.out.push('^');
         }
         let mut first = true;
-        loop {
-            let low = match self.set_item(first)? {
-                Some(item) => item,
-                None => break,
-            };
+        while let Some(low) = self.set_item(first)? {
             first = false;
             if self.rest.next_if(|(_, c)| *c == '-').is_none() {
                 low.write(&mut self.out);
@@ -529,6 +550,24 @@ mod tests {
     }
 
     #[test]
+    fn literal_starts() {
+        for (pattern, start) in [
+            ("^recipe-1-locale-.*", "recipe-1-locale-"),
+            ("^libstdc\\+\\+-dev", "libstdc++-dev"),
+            ("ab*", "a"),
+            ("ab+", "ab"),
+            ("a{2}", ""),
+            ("^a|b", ""),
+            ("(?i)a", ""),
+            ("a.b", "a"),
+            ("a\\db", "a"),
+            ("", ""),
+        ] {
+            assert_eq!(literal_start(pattern), start, "{pattern}");
+        }
+    }
+
+    #[test]
     fn errors_say_what_is_wrong() {
         for (pattern, error) in [
             ("[", "unterminated character set"),
@@ -546,6 +585,13 @@ mod tests {
         fn no_text_makes_it_panic(pattern in "[\\[\\](){}?*+|^$\\\\a-z0-9,<>=!:#P-]{0,16}", text in ".{0,8}") {
             if let Ok(pattern) = Pattern::searching(&pattern) {
                 pattern.is_match(&text);
+            }
+        }
+
+        #[test]
+        fn what_matches_has_the_literal_start(pattern in "\\^?[ab\\\\+]{0,3}[*?+]?[ab(|)]{0,3}", text in "[ab+]{0,5}") {
+            if Pattern::matching(&pattern).is_ok_and(|compiled| compiled.is_match(&text)) {
+                proptest::prop_assert!(text.starts_with(&literal_start(&pattern)));
             }
         }
     }

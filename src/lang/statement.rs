@@ -280,6 +280,8 @@ pub fn recipe(
                 match part.as_rule() {
                     Rule::python => python = true,
                     Rule::fakeroot => fakeroot = true,
+                    // BitBake's own name for having none.
+                    Rule::function_name if part.as_str() == "__anonymous" => {}
                     Rule::function_name => name = Some(part.as_str().to_owned()),
                     _ => {}
                 }

@@ -1,5 +1,6 @@
 //! A piece of metadata text.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
@@ -17,12 +18,18 @@ struct Inner {
     /// Found on first use: most texts are read often or never.
     vars: OnceCell<Box<[(Range<usize>, Rc<str>)]>>,
     python: OnceCell<Box<[(Range<usize>, Rc<str>)]>>,
+    twin: OnceCell<Box<dyn Any>>,
 }
 
 impl Text {
     /// A text of its own.
     pub fn new(text: impl Into<Box<str>>) -> Self {
-        Text(Rc::new(Inner { text: text.into(), vars: OnceCell::new(), python: OnceCell::new() }))
+        Text(Rc::new(Inner {
+            text: text.into(),
+            vars: OnceCell::new(),
+            python: OnceCell::new(),
+            twin: OnceCell::new(),
+        }))
     }
 
     /// The characters.
@@ -42,6 +49,11 @@ impl Text {
         self.0.python.get_or_init(|| {
             expr::find_python(&self.0.text).map(|(range, code)| (range, code.into())).collect()
         })
+    }
+
+    /// Where the Python side keeps the same text as an object of its own.
+    pub fn twin(&self) -> &OnceCell<Box<dyn Any>> {
+        &self.0.twin
     }
 
     /// True if both are the same allocation: a cheap proof of equality.

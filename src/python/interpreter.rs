@@ -39,6 +39,8 @@ pub struct ModuleFunction {
     pub vardeps: Vec<Rc<str>>,
     /// Names given to `bb.parse.vardepsexclude`.
     pub vardepsexclude: Vec<Rc<str>>,
+    /// The public callables of its module, by which calls among them are recognised.
+    pub siblings: Rc<[Rc<str>]>,
     /// It has a `visitorcode` hook: a call to it is judged by that.
     pub has_visitor: bool,
 }
@@ -64,8 +66,11 @@ pub trait Interpreter {
     /// Calls functions of the global context with `d`, all as one piece of code.
     fn call(&self, store: &Store, functions: &[String]) -> Result<(), DataError>;
 
-    /// Runs one handler.
-    fn handle(&self, handler: &Handler, event: &Event, store: &Store) -> Result<(), DataError>;
+    /// Compiles a handler that was just registered. A mistake in it is in the log then, and the handler does nothing.
+    fn prepare(&self, handler: &Handler) -> Result<(), DataError>;
+
+    /// Runs handlers in order, all with the same event object.
+    fn handle(&self, handlers: &[Handler], event: &Event, store: &Store) -> Result<(), DataError>;
 
     /// Applies a filter expression to a value (`bb.filter`).
     fn filter(&self, value: &str, filter: &Value) -> Result<String, DataError>;

@@ -28,6 +28,8 @@ pub struct Request {
 pub struct Configuration {
     /// Name and store.
     pub stores: Vec<(String, Store)>,
+    /// The directory of the layer whose layer.conf added each word to BBFILE_COLLECTIONS.
+    pub collections: Vec<(String, String)>,
 }
 
 impl Configuration {
@@ -82,6 +84,8 @@ impl Request {
             .cloned()
             .collect();
         kept.push(("LC_ALL".into(), "en_US.UTF-8".into()));
+        // How rbake itself works, not what metadata sees: it isn't among the approved names.
+        kept.extend(self.environment.iter().filter(|(name, _)| name == "RBAKE_NATIVE_EXPR").cloned());
         kept
     }
 }
@@ -110,7 +114,7 @@ const MAX_ROUNDS: usize = 20;
 /// Whatever ends the reading; the message is in the log already where the error is [`DataError::Handled`].
 pub fn read_configuration(run: &Run, request: &Request) -> Result<Configuration, DataError> {
     let base = environment(run, request)?;
-    let mut main = read_one(run, request, &base, "")?;
+    let (mut main, mut collections) = read_one(run, request, &base, "")?;
     run.fire(&main, "ConfigParsed", vec![])?;
     let mut rounds = 0;
     while main.get_raw("BB_INVALIDCONF")? == Some(Value::Bool(true)) {
@@ -124,7 +128,7 @@ pub fn read_configuration(run: &Run, request: &Request) -> Result<Configuration,
                 "Too deep config re-parse loop. Check locations where BB_INVALIDCONF is being set (ConfigParsed event handlers)",
             ));
         }
-        main = read_one(run, request, &base, "")?;
+        (main, collections) = read_one(run, request, &base, "")?;
         rounds += 1;
         run.fire(&main, "ConfigParsed", vec![])?;
     }
@@ -136,7 +140,7 @@ pub fn read_configuration(run: &Run, request: &Request) -> Result<Configuration,
                 &format!("Multiconfig name '{name}' is invalid as multiconfigs cannot start with a digit"),
             ));
         }
-        let store = read_one(run, request, &base, &name)?;
+        let (store, _) = read_one(run, request, &base, &name)?;
         run.fire(&store, "ConfigParsed", vec![])?;
         stores.push((name, store));
     }
@@ -163,10 +167,7 @@ pub fn read_configuration(run: &Run, request: &Request) -> Result<Configuration,
         let arguments = Value::list(request.command_line.iter().map(String::as_str)).repr();
         main.set_engine("BB_CMDLINE", arguments, "read_configuration")?;
     }
-    for (_, store) in &stores {
-        store.set_tracking(false);
-    }
-    Ok(Configuration { stores })
+    Ok(Configuration { stores, collections })
 }
 
 fn fatal(run: &Run, message: &str) -> DataError {
@@ -209,22 +210,26 @@ fn environment(run: &Run, request: &Request) -> Result<Store, DataError> {
     Ok(store)
 }
 
+/// Collections, each with the directory of the layer that it is.
+type Collections = Vec<(String, String)>;
+
 /// Reads the configuration of one multiconfig.
-fn read_one(run: &Run, request: &Request, base: &Store, mc: &str) -> Result<Store, DataError> {
+fn read_one(run: &Run, request: &Request, base: &Store, mc: &str) -> Result<(Store, Collections), DataError> {
     const HERE: &str = "read_one";
     let mut data = base.copy();
+    let mut collections = Collections::new();
     data.set_engine("BB_CURRENT_MC", mc, HERE)?;
     for file in &request.prefiles {
         config_file(run, file, &data)?;
     }
-    let bblayers = find_config(&data.get_str("BBPATH")?, run.cwd(), "bblayers.conf");
+    let bblayers = find_config(&data.get_str("BBPATH")?, &run.cwd(), "bblayers.conf");
     if let Some(bblayers) = &bblayers {
         data.set_engine("TOPDIR", dirname(dirname(bblayers)), HERE)?;
         config_file(run, bblayers, &data)?;
         if data.get_str("BB_CACHEDIR")?.is_empty() {
             data.set_engine("BB_CACHEDIR", "${TOPDIR}/cache", HERE)?;
         }
-        data = read_layers(run, request, data, bblayers)?;
+        (data, collections) = read_layers(run, request, data, bblayers)?;
     }
     if data.get_str("BBPATH")?.is_empty() {
         let mut message = String::from("The BBPATH variable is not set");
@@ -252,7 +257,7 @@ fn read_one(run: &Run, request: &Request, base: &Store, mc: &str) -> Result<Stor
     }
     run.register_handlers(&data)?;
     data.set_engine("BBINCLUDED", run.included(&data), HERE)?;
-    Ok(data)
+    Ok((data, collections))
 }
 
 fn config_file(run: &Run, file: &str, data: &Store) -> Result<(), DataError> {
@@ -260,7 +265,12 @@ fn config_file(run: &Run, file: &str, data: &Store) -> Result<(), DataError> {
 }
 
 /// Reads every layer's `layer.conf` and checks that the layers go together.
-fn read_layers(run: &Run, request: &Request, data: Store, bblayers: &str) -> Result<Store, DataError> {
+fn read_layers(
+    run: &Run,
+    request: &Request,
+    data: Store,
+    bblayers: &str,
+) -> Result<(Store, Collections), DataError> {
     const HERE: &str = "read_layers";
     let layers = data.get_words("BBLAYERS")?;
     if layers.is_empty() {
@@ -278,6 +288,7 @@ fn read_layers(run: &Run, request: &Request, data: Store, bblayers: &str) -> Res
     }
     let mut series: BTreeSet<String> = BTreeSet::new();
     let mut compatible: Vec<(String, BTreeSet<String>)> = Vec::new();
+    let mut directories = Collections::new();
     for layer in &layers {
         let mut layer = layer.clone();
         if layer.starts_with('~')
@@ -293,6 +304,9 @@ fn read_layers(run: &Run, request: &Request, data: Store, bblayers: &str) -> Res
         data.expand_var_ref("LAYERDIR_RE")?;
         // What a layer says of itself is taken away at once, so that no other layer copies it.
         for collection in data.get_words("BBFILE_COLLECTIONS")? {
+            if !directories.iter().any(|(known, _)| *known == collection) {
+                directories.push((collection.clone(), layer.to_owned()));
+            }
             let name = format!("LAYERSERIES_COMPAT_{collection}");
             let words = data.get_words(&name)?;
             if !data.get_str(&name)?.is_empty() {
@@ -357,7 +371,7 @@ fn read_layers(run: &Run, request: &Request, data: Store, bblayers: &str) -> Res
         }
     }
     data.set_engine("LAYERSERIES_CORENAMES", join_set(&series), HERE)?;
-    Ok(data)
+    Ok((data, directories))
 }
 
 /// Adds the patterns of BBFILES_DYNAMIC whose collection is there (or, with `!`, isn't) to BBFILES.

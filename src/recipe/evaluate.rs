@@ -38,6 +38,12 @@ pub fn handle(run: &Run, path: &str, store: &Store, mode: Mode) -> Result<Vec<(S
             });
         }
     };
+    let Some(_depth) = run.enter_file() else {
+        return Err(DataError::raised(
+            "RecursionError",
+            format!("maximum recursion depth exceeded: files include each other, down to {path}"),
+        ));
+    };
     store.includes(|tree| tree.enter(path));
     let result = match kind {
         FileKind::Config { .. } => handle_config(run, path, store, mode, kind),

@@ -45,6 +45,7 @@ impl Run {
             store.set_var("__BBHANDLERS_MC", Value::list(mine.iter().map(String::as_str)), Origin::Hidden)?;
         }
         if !known {
+            self.python.prepare(&handler)?;
             self.handlers.borrow_mut().push(handler);
         }
         Ok(())
@@ -60,24 +61,25 @@ impl Run {
         *self.handlers.borrow_mut() = handlers;
     }
 
+    /// The handlers that want an event and belong to the store. `class` is the full name of its class, such as `bb.event.ConfigParsed`.
+    pub fn handlers_for(&self, store: &Store, class: &str) -> Result<Vec<Handler>, DataError> {
+        let mut wanted: Vec<Handler> =
+            self.handlers.borrow().iter().filter(|handler| wants(handler, class)).cloned().collect();
+        if !wanted.is_empty() {
+            let mine = store.get_raw("__BBHANDLERS_MC")?.map(|names| names.strings()).unwrap_or_default();
+            wanted.retain(|handler| mine.iter().any(|name| **name == *handler.name));
+        }
+        Ok(wanted)
+    }
+
     /// Fires an event at the handlers that want it and belong to the store.
     pub fn fire(&self, store: &Store, class: &'static str, arguments: Vec<Value>) -> Result<(), DataError> {
-        let wanted: Vec<Handler> =
-            self.handlers.borrow().iter().filter(|h| wants(h, class)).cloned().collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let mine = store.get_raw("__BBHANDLERS_MC")?.map(|names| names.strings()).unwrap_or_default();
-        let event = Event { class, arguments };
-        for handler in wanted.iter().filter(|handler| mine.iter().any(|name| **name == *handler.name)) {
-            self.python.handle(handler, &event, store)?;
-        }
-        Ok(())
+        let handlers = self.handlers_for(store, &format!("bb.event.{class}"))?;
+        self.python.handle(&handlers, &Event { class, arguments }, store)
     }
 }
 
 /// True if a handler's mask lets the event through.
 fn wants(handler: &Handler, class: &str) -> bool {
-    let full = format!("bb.event.{class}");
-    handler.mask.is_empty() || handler.mask.iter().any(|mask| &**mask == "*" || **mask == *full)
+    handler.mask.is_empty() || handler.mask.iter().any(|mask| &**mask == "*" || **mask == *class)
 }

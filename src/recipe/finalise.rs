@@ -176,7 +176,11 @@ pub(super) fn finalise_variants(
     let extended = main.get_str("BBCLASSEXTEND")?;
     if !extended.is_empty() {
         let name = main.get_str("PN")?;
-        read.set_engine("BBCLASSEXTEND", &*extended, "finalise_variants")?;
+        // BitBake's finished recipe still sees what is set below it here.
+        let own = main.local_keys().iter().any(|name| &**name == "BBCLASSEXTEND");
+        for store in [read, &main].into_iter().take(if own { 1 } else { 2 }) {
+            store.set_engine("BBCLASSEXTEND", &*extended, "finalise_variants")?;
+        }
         let mut words: Vec<&str> = Vec::new();
         for word in extended.split_whitespace() {
             if !words.contains(&word) {

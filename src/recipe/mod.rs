@@ -1,5 +1,6 @@
 //! Floor 4: statements to finished recipes. Files, includes, classes, layers, variants and the parse cache.
 
+pub mod basehash;
 mod config;
 mod depends;
 mod evaluate;
@@ -7,14 +8,19 @@ mod events;
 mod finalise;
 mod fragments;
 mod inherit;
+mod lint;
 mod read;
 mod run;
+pub mod scanners;
+mod sign;
 mod tasks;
 
 pub use config::{Configuration, Request, find_config, read_configuration};
 pub use depends::{FileDepends, Stamp, recorded};
 pub use evaluate::{Mode, handle};
 pub use finalise::{StoredTable, finalise, virtual_name};
+pub use lint::{LintFacts, Linter, Suspect, SuspectKind};
 pub use read::{RecipeFile, read_recipe};
-pub use run::{Run, dirname, io_error, join, stamp_of};
-pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task};
+pub use run::{Run, absolute, dirname, io_error, join, stamp_of};
+pub use sign::Signed;
+pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task, task_table};

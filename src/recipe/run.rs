@@ -1,6 +1,6 @@
 //! One run of reading metadata: caches of files and statements, the event handlers, the Python side.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -23,8 +23,21 @@ pub struct Run {
     statements: RefCell<FxHashMap<Rc<str>, Rc<File>>>,
     stamps: RefCell<FxHashMap<Rc<str>, Option<Stamp>>>,
     pub(super) handlers: RefCell<Vec<Handler>>,
-    cwd: OnceCell<String>,
+    /// How many files are being read, one inside the other.
+    depth: Rc<Cell<usize>>,
     signatures: OnceCell<Box<SignatureHook>>,
+}
+
+/// More files inside each other than this are taken for a loop. No real layer comes near.
+const MAX_FILES: usize = 100;
+
+/// See [`Run::enter_file`].
+pub(super) struct Depth(Rc<Cell<usize>>);
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// Works out a finished recipe's hashes: file name with variant, and the store.
@@ -40,7 +53,7 @@ impl Run {
             statements: RefCell::default(),
             stamps: RefCell::default(),
             handlers: RefCell::default(),
-            cwd: OnceCell::new(),
+            depth: Rc::default(),
             signatures: OnceCell::new(),
         })
     }
@@ -59,35 +72,42 @@ impl Run {
         self.signatures.get().map_or(Ok(()), |hook| hook(file, store))
     }
 
-    /// The working directory at the first question.
-    pub fn cwd(&self) -> &str {
-        self.cwd.get_or_init(|| {
-            std::env::current_dir()
-                .map(|dir| dir.to_string_lossy().into_owned())
-                .unwrap_or_else(|_| "/".into())
-        })
+    /// Counts a file that is being read for as long as the result lives; None if too many are, one inside the other.
+    pub(super) fn enter_file(&self) -> Option<Depth> {
+        if self.depth.get() >= MAX_FILES {
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        Some(Depth(self.depth.clone()))
     }
 
-    /// `os.path.abspath`: absolute and without `.`, `..` and double slashes, by text alone.
+    /// The working directory. Metadata may change it.
+    pub fn cwd(&self) -> String {
+        std::env::current_dir().map(|dir| dir.to_string_lossy().into_owned()).unwrap_or_else(|_| "/".into())
+    }
+
+    /// A path made absolute from the working directory.
     pub fn absolute(&self, path: &str) -> String {
-        let mut out = PathBuf::new();
-        let joined = Path::new(self.cwd()).join(path);
-        for part in joined.components() {
-            match part {
-                Component::ParentDir => {
-                    out.pop();
-                }
-                Component::CurDir => {}
-                other => out.push(other),
-            }
-        }
-        out.to_string_lossy().into_owned()
+        absolute(&self.cwd(), path)
     }
 
     /// A file's stamp; None if there is no such file. Remembered for the run.
     pub fn stamp(&self, file: &str) -> Option<Stamp> {
+        if !file.starts_with('/') {
+            return self.stamp(&join(&self.cwd(), file));
+        }
         if let Some(stamp) = self.stamps.borrow().get(file) {
             return *stamp;
+        }
+        let stamp = stamp_of(file);
+        self.stamps.borrow_mut().insert(file.into(), stamp);
+        stamp
+    }
+
+    /// A file's stamp as it is now, remembered instead of the old one.
+    pub fn fresh_stamp(&self, file: &str) -> Option<Stamp> {
+        if !file.starts_with('/') {
+            return self.fresh_stamp(&join(&self.cwd(), file));
         }
         let stamp = stamp_of(file);
         self.stamps.borrow_mut().insert(file.into(), stamp);
@@ -197,4 +217,19 @@ pub fn stamp_of(file: &str) -> Option<Stamp> {
         size: meta.size(),
         inode: meta.ino(),
     })
+}
+
+/// `os.path.abspath`: absolute and without `.`, `..` and double slashes, by text alone.
+pub fn absolute(cwd: &str, path: &str) -> String {
+    let mut out = PathBuf::new();
+    for part in Path::new(cwd).join(path).components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out.to_string_lossy().into_owned()
 }

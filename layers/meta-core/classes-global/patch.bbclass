@@ -1,0 +1,192 @@
+# do_patch: applies the patches of SRC_URI, in their order, to the unpacked sources.
+#
+# A patch is a SRC_URI entry whose file ends in .patch or .diff (also compressed), or which says apply=yes.
+# Parameters: striplevel=N (default 1), patchdir=DIR (relative to S, default S), apply=no (it is only unpacked).
+#
+# What is applied is recorded the way quilt does it, in .pc of the patched directory: `quilt pop`, `quilt edit` and
+# `quilt refresh` go on from there. The patches themselves are in .pc/patches, copied from the layer.
+
+PATCH_FUZZ ?= "0"
+PATCH_FUZZ[doc] = "How many lines at the ends of a hunk may differ from the source. 0, like dpkg-source and rpmbuild."
+
+addtask patch after do_unpack
+do_patch[doc] = "Applies the patches of SRC_URI."
+do_patch[dirs] = "${WORKDIR}"
+python do_patch () {
+    trees = {}
+    for path, strip, tree in src_patches(d):
+        trees.setdefault(tree, []).append((path, strip))
+
+    # What an earlier run applied goes first, so that running the task again by hand does what the first run did.
+    for tree in reversed(trees):
+        if not os.path.isdir(tree):
+            bb.fatal("There is no directory %s to apply patches in. Set S, or give the patch a patchdir." % tree)
+        patch_series_pop(tree)
+    for tree, patches in trees.items():
+        patch_series_push(d, tree, patches)
+}
+
+# All patches of SRC_URI: (file, strip level, directory).
+def src_patches(d):
+    fetch = bb.fetch2.Fetch([], d)
+    patches = []
+    for url in fetch.urls:
+        parm = fetch.ud[url].parm
+        path = fetch.localpath(url)
+        plain, ending = os.path.splitext(path)
+        if ending not in (".gz", ".bz2", ".xz", ".zst", ".lz", ".Z"):
+            plain = path
+        if parm.get("apply"):
+            wanted = bb.utils.to_boolean(parm["apply"])
+        else:
+            wanted = plain.endswith((".patch", ".diff"))
+        if not wanted:
+            continue
+        if plain != path:
+            # do_unpack decompressed it there.
+            path = os.path.join(d.getVar("UNPACKDIR"), os.path.basename(plain))
+        tree = os.path.normpath(os.path.join(d.getVar("S"), parm.get("patchdir", "")))
+        strip = parm.get("striplevel", "1")
+        if not strip.isdigit():
+            bb.fatal("%s: striplevel=%s is not a number" % (url, strip))
+        patches.append((path, strip, tree))
+    return patches
+
+# Takes back every patch that patch_series_push applied.
+def patch_series_pop(tree):
+    import shutil
+
+    def content(name):
+        try:
+            with open(os.path.join(tree, ".pc", name)) as f:
+                return f.read().split()
+        except FileNotFoundError:
+            return []
+
+    state = os.path.join(tree, ".pc")
+    if not os.path.isdir(state):
+        return
+    if content(".quilt_patches") != [".pc/patches"]:
+        bb.fatal("%s comes with patches that quilt applied. Add yours to that series, or remove .pc before do_patch." % tree)
+    for name in reversed(content("applied-patches")):
+        patch_restore(tree, os.path.join(state, name))
+    shutil.rmtree(state)
+
+# Applies PATCHES, pairs of file and strip level, to TREE, which has none.
+def patch_series_push(d, tree, patches):
+    import shutil
+
+    state = os.path.join(tree, ".pc")
+    os.makedirs(os.path.join(state, "patches"))
+    for name, text in ((".version", "2"), (".quilt_patches", ".pc/patches"), (".quilt_series", "series")):
+        with open(os.path.join(state, name), "w") as f:
+            f.write(text + "\n")
+
+    names = set()
+    for number, (path, strip) in enumerate(patches, 1):
+        name = os.path.basename(path)
+        if name in names:
+            name = "%d-%s" % (number, name)
+        names.add(name)
+        shutil.copyfile(path, os.path.join(state, "patches", name))
+        with open(os.path.join(state, "patches", "series"), "a") as f:
+            f.write(name + ("" if strip == "1" else " -p" + strip) + "\n")
+
+        bb.note("Applying %s" % name)
+        patch_apply(d, tree, name, path, strip)
+        with open(os.path.join(state, "applied-patches"), "a") as f:
+            f.write(name + "\n")
+
+# Applies one patch, keeping the files as they were in .pc/NAME. When it does not apply, the tree is left as it
+# was before this patch.
+def patch_apply(d, tree, name, path, strip):
+    import subprocess
+
+    backup = os.path.join(tree, ".pc", name)
+    rejects = os.path.join(d.getVar("T"), name + ".rej")
+    bb.utils.remove(rejects)
+    os.makedirs(backup)
+    with open(path, "rb") as f:
+        binary = b"\nGIT binary patch\n" in f.read()
+    if binary:
+        # The ceiling keeps git from taking a repository around the build directory for the tree's own.
+        command = ["git", "apply", "-p" + strip, path]
+        env = dict(os.environ, GIT_CEILING_DIRECTORIES=os.path.dirname(tree))
+        patch_backup_git(tree, backup, path, strip, env)
+    else:
+        command = ["patch", "-p" + strip, "--batch", "--forward", "--fuzz=" + d.getVar("PATCH_FUZZ"),
+                   "--backup", "--prefix=.pc/%s/" % name, "--reject-file=" + rejects, "--input=" + path]
+        env = None
+
+    result = subprocess.run(command, cwd=tree, env=env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output = result.stdout.decode(errors="replace").rstrip()
+    if result.returncode:
+        shown = patch_reject_context(tree, rejects)
+        patch_restore(tree, backup)
+        if not binary and not subprocess.run(command + ["--dry-run", "--fuzz=2"], cwd=tree, stdin=subprocess.DEVNULL,
+                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            shown += "\n\nOnly lines around the changes differ: it applies with PATCH_FUZZ = \"2\". Better refresh the patch."
+        bb.fatal("%s does not apply to %s:\n%s%s" % (path, tree, output, shown))
+    bb.debug(1, output)
+
+# git has no backups of its own: copies what the patch is going to touch; an empty file stands for a missing one.
+def patch_backup_git(tree, backup, path, strip, env):
+    import shutil
+    import subprocess
+
+    listed = subprocess.run(["git", "apply", "--numstat", "-z", "-p" + strip, path], cwd=tree, env=env,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
+    files = [line.split(b"\t", 2)[2] for line in listed.split(b"\0") if line]
+    with open(path, "rb") as f:
+        files += [line[len(b"rename from "):].rstrip() for line in f if line.startswith(b"rename from ")]
+    for file in map(os.fsdecode, files):
+        copy = os.path.join(backup, file)
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        if os.path.exists(os.path.join(tree, file)):
+            shutil.copy2(os.path.join(tree, file), copy)
+        else:
+            open(copy, "w").close()
+
+# Moves the files kept in BACKUP back to TREE.
+def patch_restore(tree, backup):
+    import shutil
+
+    for folder, _, files in os.walk(backup):
+        for file in files:
+            copy = os.path.join(folder, file)
+            original = os.path.join(tree, os.path.relpath(copy, backup))
+            if os.path.getsize(copy):
+                os.makedirs(os.path.dirname(original), exist_ok=True)
+                os.replace(copy, original)
+            elif os.path.exists(original):
+                os.unlink(original)
+    shutil.rmtree(backup, ignore_errors=True)
+
+# For each rejected hunk: what the file has at that place, and the hunk.
+def patch_reject_context(tree, rejects):
+    import re
+
+    def lines_of(path):
+        if not os.path.isfile(path):
+            return []
+        with open(path, errors="replace") as f:
+            return f.read().splitlines()
+
+    text, file, lines = "", "", []
+    for line in lines_of(rejects):
+        header = re.match(r"--- (\S+)|\+\+\+ ", line)
+        hunk = re.match(r"@@ -(\d+)(?:,(\d+))? ", line)
+        if header:
+            if header.group(1):
+                file = header.group(1)
+                lines = lines_of(os.path.join(tree, file))
+            continue
+        if hunk:
+            first, count = int(hunk.group(1)), int(hunk.group(2) or 1)
+            text += "\n\n%s has at line %d (of %d):" % (file, first, len(lines))
+            for number in range(max(first, 1), min(first + count, len(lines) + 1)):
+                text += "\n%6d | %s" % (number, lines[number - 1])
+            text += "\nand the patch expects:"
+        text += "\n       | " + line
+    return text

@@ -1,0 +1,1 @@
+"""Compressed files, with the programs of the system doing the work."""

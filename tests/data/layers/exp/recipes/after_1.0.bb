@@ -1,0 +1,2 @@
+DEPENDS = "fail"
+do_compile[deptask] = "do_build"

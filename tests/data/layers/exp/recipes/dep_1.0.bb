@@ -1,0 +1,2 @@
+DEPENDS = "hello"
+do_compile[deptask] = "do_build"

@@ -1,0 +1,3 @@
+do_compile() {
+    exit 1
+}

@@ -1,0 +1,8 @@
+GREETING = "hi"
+GREETING:append = " there"
+GREETING:append:foo = " foo"
+GREETING:prepend = "oh "
+GREETING:remove = "there"
+OTHER = "${@bb.utils.contains('FEATURES', 'x11', 'gui', 'text', d)}"
+FEATURES = "x11 wayland"
+export EXPVAR = "exported"

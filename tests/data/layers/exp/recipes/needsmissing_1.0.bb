@@ -1,0 +1,2 @@
+DEPENDS = "helo nosuchdep"
+do_compile[deptask] = "do_build"

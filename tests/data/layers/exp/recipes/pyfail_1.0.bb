@@ -1,0 +1,6 @@
+python do_compile() {
+    bb.error("an error msg")
+    raise Exception("boom")
+}
+GREETING = "a"
+OTHER = ""

@@ -1,0 +1,4 @@
+GREETING = "bar"
+OTHER = ""
+PROVIDES += "virtual/bar"
+BBCLASSEXTEND = "native"

@@ -1,0 +1,2 @@
+GREETING = "foo1-l1"
+OTHER = ""

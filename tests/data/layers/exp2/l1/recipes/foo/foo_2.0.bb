@@ -1,0 +1,2 @@
+GREETING = "foo2-l1"
+OTHER = ""

@@ -1,0 +1,121 @@
+//! Compares two answers of the oracle protocol and says where they differ.
+
+use regex::Regex;
+use serde_json::Value;
+use std::fmt;
+use std::sync::LazyLock;
+
+/// An object's address in a printed form.
+static ADDRESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"0x[0-9a-f]{6,}").expect("a pattern of our own"));
+/// A history line about what the engine itself did. It names the engine's file, line and function; only the operation counts.
+static ENGINE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?m)^(#   .+?) (?:cookerdata|ast|data|data_smart|BBHandler|ConfHandler|cooker|build|siggen|oracle)\.py:\d+ \[.*\]$")
+        .expect("a pattern of our own")
+});
+
+/// One place where two answers differ.
+pub struct Difference {
+    /// Names and indices that lead there.
+    place: Vec<String>,
+    expected: Value,
+    got: Value,
+}
+
+impl Difference {
+    /// True when the other difference is at the same place or around it.
+    pub fn concerns(&self, other: &Difference) -> bool {
+        self.place.starts_with(&other.place)
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "  {}\n    BitBake: {}\n    rbake:   {}", self.place.join(" / "), self.expected, self.got)
+    }
+}
+
+/// All differences; none when the answers agree.
+pub fn between(expected: &Value, got: &Value) -> Vec<Difference> {
+    let (mut expected, mut got) = (expected.clone(), got.clone());
+    for answer in [&mut expected, &mut got] {
+        neutral(answer);
+        if let Some(fields) = answer.as_object_mut() {
+            fields.remove("id");
+        }
+    }
+    let mut found = Vec::new();
+    walk(&mut Vec::new(), &expected, &got, &mut found);
+    found
+}
+
+/// What an error becomes that came from too deep a recursion: where it strikes, and as what it surfaces, is an
+/// implementation's limit.
+const TOO_DEEP: &str = "RecursionError";
+
+/// Takes out what two runs of the same program do not share.
+fn neutral(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("maximum recursion depth exceeded") => {
+            *text = TOO_DEEP.to_string()
+        }
+        Value::String(text) => {
+            let plain = ADDRESS.replace_all(text, "0x@");
+            let plain = ENGINE.replace_all(&plain, "$1 engine");
+            if plain != *text {
+                *text = plain.into_owned();
+            }
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(neutral);
+            // [class, text] of an error.
+            if items.len() == 2 && items.iter().any(|item| item == TOO_DEEP) {
+                items.fill(Value::from(TOO_DEEP));
+            }
+        }
+        Value::Object(fields) => fields.values_mut().for_each(neutral),
+        _ => {}
+    }
+}
+
+fn walk(place: &mut Vec<String>, expected: &Value, got: &Value, found: &mut Vec<Difference>) {
+    if expected == got {
+        return;
+    }
+    match (expected, got) {
+        // Without the same outcome there is nothing more to compare.
+        (Value::Object(a), Value::Object(b)) if place.is_empty() && a.get("status") != b.get("status") => {
+            found.push(Difference { place: Vec::new(), expected: outcome(expected), got: outcome(got) });
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
+            names.sort();
+            names.dedup();
+            for name in names {
+                place.push(name.clone());
+                walk(place, a.get(name).unwrap_or(&Value::Null), b.get(name).unwrap_or(&Value::Null), found);
+                place.pop();
+            }
+        }
+        // A log is one thing: one message more moves all others.
+        (Value::Array(a), Value::Array(b))
+            if a.len() == b.len() && place.last().is_none_or(|name| name != "log") =>
+        {
+            for (index, (x, y)) in a.iter().zip(b).enumerate() {
+                place.push(index.to_string());
+                walk(place, x, y, found);
+                place.pop();
+            }
+        }
+        _ => found.push(Difference { place: place.clone(), expected: expected.clone(), got: got.clone() }),
+    }
+}
+
+/// An answer without its stores.
+fn outcome(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    if let Some(fields) = answer.as_object_mut() {
+        fields.retain(|name, _| matches!(name.as_str(), "status" | "error" | "log"));
+    }
+    answer
+}
