@@ -45,7 +45,7 @@ pub fn candidates(
 ) -> Result<Vec<String>, FetchError> {
     let origin = Decoded::mirror(url)?;
     let own = local(url).unwrap_or_default();
-    let dotted = |path: &str| path.replace('/', ".").replace('*', ".");
+    let dotted = |path: &str| path.replace(['/', '*'], ".");
     let words = [
         ("TYPE", origin.scheme.clone()),
         ("HOST", origin.host.clone()),

@@ -81,22 +81,30 @@ impl Compression {
                 Box::new(liblzma::bufread::XzDecoder::new_stream(inner, stream))
             }
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(inner)?),
-            Compression::Lz4 => Box::new(Lz4Frames { decoder: lz4_flex::frame::FrameDecoder::new(inner) }),
+            Compression::Lz4 => Box::new(Lz4Frames { decoder: Some(lz4_flex::frame::FrameDecoder::new(inner)) }),
         })
     }
 }
 
-/// LZ4 frames joined one to another; the decoder by itself stops after each.
+/// LZ4 frames joined one to another. Each gets a decoder of its own: one decoder stops after a frame, and trips over
+/// a second one with blocks of another size.
 struct Lz4Frames<R: BufRead> {
-    decoder: lz4_flex::frame::FrameDecoder<R>,
+    decoder: Option<lz4_flex::frame::FrameDecoder<R>>,
 }
 
 impl<R: BufRead> Read for Lz4Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.decoder.read(buffer)? {
-                0 if !buffer.is_empty() && !self.decoder.get_mut().fill_buf()?.is_empty() => {}
-                count => return Ok(count),
+            let Some(decoder) = &mut self.decoder else { return Ok(0) };
+            let count = decoder.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(mut inner) = self.decoder.take().map(lz4_flex::frame::FrameDecoder::into_inner) else {
+                return Ok(0);
+            };
+            if !inner.fill_buf()?.is_empty() {
+                self.decoder = Some(lz4_flex::frame::FrameDecoder::new(inner));
             }
         }
     }

@@ -227,11 +227,7 @@ fn walk(
                 path.pop();
                 text.clear();
             }
-            Event::Text(part) => {
-                if text.len() + part.len() <= MAX_TEXT {
-                    text.push_str(&part);
-                }
-            }
+            Event::Text(part) if text.len() + part.len() <= MAX_TEXT => text.push_str(&part),
             Event::GeneralRef(part) => {
                 let name: &str = &part;
                 if let Some(letter) = part.resolve_char_ref().map_err(|error| malformed(&error))? {
