@@ -91,7 +91,9 @@ fn five_hundred_files_with_faults_on_three_of_ten_requests() {
     let setup = Setup::new();
     // Every tenth file has the bytes of another.
     let files: Vec<Vec<u8>> = (0..500)
-        .map(|number| content(if number % 10 == 9 { number - 9 } else { number }, 2000 + (number / 10 * 10) * 97))
+        .map(|number| {
+            content(if number % 10 == 9 { number - 9 } else { number }, 2000 + (number / 10 * 10) * 97)
+        })
         .collect();
     let urls: Vec<String> = files
         .iter()
@@ -133,7 +135,12 @@ fn five_hundred_files_with_faults_on_three_of_ten_requests() {
     assert_eq!(fs::read_dir(setup.dir.path().join("pool/partial")).unwrap().count(), 0);
     // One pool of connections: far fewer than requests, though faults end many.
     assert!(setup.server.connections() < setup.server.log().len() as u64);
-    eprintln!("{} requests, {} faults, {} connections", setup.server.log().len(), setup.server.faults(), setup.server.connections());
+    eprintln!(
+        "{} requests, {} faults, {} connections",
+        setup.server.log().len(),
+        setup.server.faults(),
+        setup.server.connections()
+    );
 }
 
 #[test]
@@ -144,7 +151,8 @@ fn a_cut_download_goes_on_where_it_was() {
     setup.server.plan("/x", &[Fault::Cut, Fault::Cut]);
     let download = setup.fetch(&url, &known(&data)).unwrap();
     assert_eq!(download.bytes, 300_000);
-    let ranges: Vec<_> = setup.server.log().iter().map(|request| request.headers.get("range").cloned()).collect();
+    let ranges: Vec<_> =
+        setup.server.log().iter().map(|request| request.headers.get("range").cloned()).collect();
     assert_eq!(ranges, [None, Some("bytes=200000-".into()), Some("bytes=266666-".into())]);
     assert!(setup.server.log()[1].headers.contains_key("if-range"));
     // The second time nothing is asked for.
@@ -192,7 +200,9 @@ fn sizes_and_ends() {
     let error = setup.fetch(&empty, &Checksums::default()).unwrap_err().to_string();
     assert_eq!(
         error,
-        format!("Fetcher failure for URL: '{empty}'. The fetch of {empty} resulted in a zero size file?! Deleting and failing since this isn't right.")
+        format!(
+            "Fetcher failure for URL: '{empty}'. The fetch of {empty} resulted in a zero size file?! Deleting and failing since this isn't right."
+        )
     );
     let endless = setup.server.page("/endless", Page::Endless);
     let small = Setup { limits: Limits { size: 1_000_000, ..limits() }, ..setup };
@@ -217,7 +227,7 @@ fn redirects_and_credentials() {
     let (setup, other) = (Setup::new(), Server::start());
     let data = content(5, 1000);
     other.file("/there", data.clone());
-    let away = setup.server.page("/away", Page::Redirect(302, other.url("/there")));
+    setup.server.page("/away", Page::Redirect(302, other.url("/there")));
     let near = setup.server.page("/near", Page::Redirect(307, "/away".into()));
     setup.server.demand_password("Basic dXNlcjpzZWNyZXQ=");
     setup.fetch_as(&near, &known(&data), None, Some(("user", "secret"))).unwrap();
@@ -229,6 +239,9 @@ fn redirects_and_credentials() {
     let round = other.page("/round", Page::Redirect(301, "/round".into()));
     let error = setup.fetch(&round, &Checksums::default()).unwrap_err().to_string();
     assert!(error.ends_with("The server redirects more than 20 times"), "{error}");
+    let denied = other.page("/denied", Page::Status(403));
+    let error = setup.fetch(&denied, &Checksums::default()).unwrap_err().to_string();
+    assert!(error.ends_with("The server answers with HTTP status 403"), "{error}");
     let file = other.page("/file", Page::Redirect(301, "file:///etc/passwd".into()));
     let error = setup.fetch(&file, &Checksums::default()).unwrap_err().to_string();
     assert!(error.ends_with("The server redirects to something that is not HTTP"), "{error}");

@@ -7,7 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rbake::verify::{Fingerprint, Keyring, Policy, Refusal, Trust};
 
-const RELEASE: &str = "Origin: Test\nSuite: stable\n- a line with a dash\nDate: Sat, 10 Jun 2023 08:55:10 UTC\n";
+const RELEASE: &str =
+    "Origin: Test\nSuite: stable\n- a line with a dash\nDate: Sat, 10 Jun 2023 08:55:10 UTC\n";
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -80,7 +81,13 @@ fn gpgv_accepts(gpg: &Gpg, keyring: &Path, data: Option<&[u8]>, signature: &[u8]
     let (signed, plain) = (gpg.path("judge.sig"), gpg.path("judge.data"));
     fs::write(&signed, signature).unwrap();
     let mut command = Command::new("gpgv");
-    command.env("GNUPGHOME", gpg.home.path()).args(["--status-fd", "1", "--weak-digest", "SHA1", "--keyring"]);
+    command.env("GNUPGHOME", gpg.home.path()).args([
+        "--status-fd",
+        "1",
+        "--weak-digest",
+        "SHA1",
+        "--keyring",
+    ]);
     command.arg(keyring).arg(&signed);
     if let Some(data) = data {
         fs::write(&plain, data).unwrap();
@@ -109,16 +116,24 @@ fn expect(gpg: &Gpg, key: &str, pinned: &str, extra: &[&str], gpgv: bool, verdic
             assert_eq!(verified.signer.to_string(), key);
         }
         (Err(error), Err(reason)) => {
-            assert_eq!(error.refusals, [reason.clone()], "inline");
+            assert_eq!(error.refusals, std::slice::from_ref(reason), "inline");
             assert!(error.to_string().starts_with("InRelease: "));
         }
         _ => panic!("inline: {found:?}, expected {verdict:?}"),
     }
-    assert_eq!(gpgv_accepts(gpg, &keyring, None, &inline), gpgv, "gpgv on {}", String::from_utf8_lossy(&inline));
+    assert_eq!(
+        gpgv_accepts(gpg, &keyring, None, &inline),
+        gpgv,
+        "gpgv on {}",
+        String::from_utf8_lossy(&inline)
+    );
     for armor in [&["--armor"][..], &[]] {
         let detached = gpg.sign("--detach-sign", key, &[extra, armor].concat());
         let found = trust.verify_detached("repomd.xml", RELEASE.as_bytes(), &detached, &policy);
-        assert_eq!(found.map(|_| ()).map_err(|error| error.refusals), verdict.clone().map_err(|reason| vec![reason]));
+        assert_eq!(
+            found.map(|_| ()).map_err(|error| error.refusals),
+            verdict.clone().map_err(|reason| vec![reason])
+        );
         assert_eq!(gpgv_accepts(gpg, &keyring, Some(RELEASE.as_bytes()), &detached), gpgv);
     }
 }
@@ -151,7 +166,14 @@ fn wrong_unknown_and_weak() {
     expect(&gpg, &other, &ours, &[], true, Err(Refusal::NotPinned(print(&other))));
     let weak = Refusal::WeakDigest(print(&ours), "SHA1".into());
     expect(&gpg, &ours, &ours, &["--digest-algo", "SHA1"], false, Err(weak));
-    expect(&gpg, &small, &small, &[], true, Err(Refusal::WeakKey(print(&small), "RSA with 1024 bits".into())));
+    expect(
+        &gpg,
+        &small,
+        &small,
+        &[],
+        true,
+        Err(Refusal::WeakKey(print(&small), "RSA with 1024 bits".into())),
+    );
     gpg.keyring(&["ours"]);
     expect(&gpg, &other, &ours, &[], false, Err(Refusal::UnknownKey(other.clone())));
 }
@@ -164,7 +186,14 @@ fn times() {
     let ours = gpg.key("ours", "ed25519", &then, "never");
     gpg.keyring(&[]);
     let end = 1_577_836_800 + 30 * 86400;
-    expect(&gpg, &brief, &brief, &then, false, Err(Refusal::KeyExpired(print(&brief), rbake::verify::Day(end))));
+    expect(
+        &gpg,
+        &brief,
+        &brief,
+        &then,
+        false,
+        Err(Refusal::KeyExpired(print(&brief), rbake::verify::Day(end))),
+    );
     expect(&gpg, &ours, &ours, &then, true, Ok(()));
     let short = ["--faked-system-time", "20200101T000000", "--default-sig-expire", "10d"];
     let end = rbake::verify::Day(1_577_836_800 + 10 * 86400);
@@ -172,7 +201,12 @@ fn times() {
     // Whoever stands before the key was made sees an impossible signature.
     let keyring = gpg.path("keyring.gpg");
     let signature = gpg.sign("--detach-sign", &ours, &[]);
-    let early = trust(&keyring, &[&ours]).verify_detached("f", RELEASE.as_bytes(), &signature, &Policy::at(1_577_000_000));
+    let early = trust(&keyring, &[&ours]).verify_detached(
+        "f",
+        RELEASE.as_bytes(),
+        &signature,
+        &Policy::at(1_577_000_000),
+    );
     assert!(matches!(early.unwrap_err().refusals[..], [Refusal::WrongTime(..)]));
 }
 
@@ -186,7 +220,8 @@ fn revoked() {
     fs::write(&file, certificate.replace("\n:-----BEGIN", "\n-----BEGIN")).unwrap();
     gpg.run(&["--import", file.to_str().unwrap()]);
     let keyring = gpg.keyring(&[]);
-    let found = trust(&keyring, &[&ours]).verify_detached("f", RELEASE.as_bytes(), &signature, &Policy::at(now()));
+    let found =
+        trust(&keyring, &[&ours]).verify_detached("f", RELEASE.as_bytes(), &signature, &Policy::at(now()));
     assert_eq!(found.unwrap_err().refusals, [Refusal::KeyRevoked(print(&ours))]);
     assert!(!gpgv_accepts(&gpg, &keyring, Some(RELEASE.as_bytes()), &signature));
 }
@@ -211,7 +246,8 @@ fn subkeys() {
     let signature = gpg.sign("--detach-sign", subkey, &[]);
     let grafted = [&theirs[..], &ours[subkey_offset(&ours)..]].concat();
     fs::write(&keyring, &grafted).unwrap();
-    let found = trust(&keyring, &[&other]).verify_detached("f", RELEASE.as_bytes(), &signature, &Policy::at(now()));
+    let found =
+        trust(&keyring, &[&other]).verify_detached("f", RELEASE.as_bytes(), &signature, &Policy::at(now()));
     assert_eq!(found.unwrap_err().refusals, [Refusal::NotBound(print(subkey), "no valid binding signature")]);
     assert!(!gpgv_accepts(&gpg, &keyring, Some(RELEASE.as_bytes()), &signature));
 }

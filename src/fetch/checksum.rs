@@ -192,7 +192,8 @@ mod tests {
     use super::*;
 
     fn collect(url: &str, flags: &[(&str, &str)]) -> Vec<(String, String)> {
-        let flag = |name: &str| flags.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
+        let flag =
+            |name: &str| flags.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
         let checksums = Checksums::collect(&Url::parse(url).unwrap(), flag);
         checksums.0.into_iter().filter_map(|stated| Some((stated.flag, stated.expected?))).collect()
     }
@@ -205,7 +206,10 @@ mod tests {
         assert_eq!(collect("http://h/f", &flags), [pair("md5sum", "c"), pair("sha256sum", "a")]);
         assert_eq!(collect("http://h/f;name=x", &flags), [pair("x.sha256sum", "b")]);
         assert_eq!(collect("http://h/f;name=x;sha256sum=z", &flags), [pair("sha256sum", "z")]);
-        assert_eq!(collect("http://h/f;name=x;x.sha256sum=y;sha256sum=z", &flags), [pair("x.sha256sum", "y")]);
+        assert_eq!(
+            collect("http://h/f;name=x;x.sha256sum=y;sha256sum=z", &flags),
+            [pair("x.sha256sum", "y")]
+        );
         assert_eq!(collect("git://h/f;name=x", &flags), []);
         assert_eq!(collect("git://h/f;sha1sum=q", &flags), [pair("sha1sum", "q")]);
     }

@@ -53,7 +53,8 @@ pub fn candidates(
         ("BASENAME", origin.path.rsplit('/').next().unwrap_or_default().to_owned()),
         ("MIRRORNAME", format!("{}{}", origin.host.replace(':', "."), dotted(&origin.path))),
     ];
-    let mut search = Search { origin: url, words, tarballs: own.tarballs.clone(), network, local, found: Vec::new() };
+    let mut search =
+        Search { origin: url, words, tarballs: own.tarballs.clone(), network, local, found: Vec::new() };
     search.follow(url, &own, &rules.iter().collect::<Vec<_>>())?;
     Ok(search.found)
 }
@@ -101,7 +102,8 @@ fn replace(
     let mut origin = Decoded::mirror(url)?;
     let mut find_url = Decoded::mirror(find)?;
     let new = Decoded::mirror(replacement)?;
-    let fill = |text: &str| words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
+    let fill =
+        |text: &str| words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
     let part = |pattern: &str, text: &str, new: &str| -> Result<Option<String>, FetchError> {
         let pattern = Pattern::matching(pattern).map_err(|error| {
             FetchError::Malformed(format!("The URL: '{find}' is invalid and cannot be interpreted: {error}"))
@@ -138,7 +140,8 @@ fn replace(
         _ => file.name.as_deref().map(|name| name.rsplit('/').next().unwrap_or(name)),
     };
     if let Some(basename) = basename.filter(|name| !name.is_empty()) {
-        result.path = with_basename(&result.path, origin.path.rsplit('/').next().unwrap_or_default(), basename);
+        result.path =
+            with_basename(&result.path, origin.path.rsplit('/').next().unwrap_or_default(), basename);
     }
     for (pattern, text, new, target) in [
         (&find_url.user, &origin.user, &new.user, &mut result.user),
@@ -184,27 +187,99 @@ mod tests {
 
     /// Expected values from BitBake 2.19: URL, rules, candidates in their order.
     const CASES: &[(&str, &str, &[&str])] = &[
-        ("git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111", "git://.*/.* https://mirror.example.com/pool/", &["https://mirror.example.com/pool/git2_git.example.org.tools.kit.git.tar.gz"]),
-        ("git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111", "git://.*/([^/]+/)*([^/]*) git://mirror.example.com/all/\\2;protocol=https", &["git://mirror.example.com/all/kit.git;branch=main;rev=1111111111111111111111111111111111111111;protocol=https"]),
-        ("git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111", "git://.*/.* git://mirror.example.com/all/MIRRORNAME;protocol=https", &["git://mirror.example.com/all/git.example.org.tools.kit.git;branch=main;rev=1111111111111111111111111111111111111111;protocol=https"]),
-        ("git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111", "git://.*/.* git://mirror.example.com/HOST/BASENAME;protocol=TYPE", &["git://mirror.example.com/git.example.org/kit.git;branch=main;rev=1111111111111111111111111111111111111111;protocol=git"]),
-        ("git://git.example.org/kit;branch=main;rev=1111111111111111111111111111111111111111", "git://git.example.org/kit;branch=main git://you@other.example.com/kit;protocol=https", &["git://you@other.example.com/kit;branch=main;rev=1111111111111111111111111111111111111111;protocol=https"]),
-        ("git://git.example.org/kit;branch=main;rev=1111111111111111111111111111111111111111", "git://git.example.org/kit;branch=next git://other.example.com/kit", &[]),
-        ("git://git.example.org/kit;branch=main;rev=1111111111111111111111111111111111111111", "git://(?!git\\.example).*/.* https://mirror.example.com/", &[]),
-        ("gitsm://git.example.org/a/b.git/;branch=main;rev=1111111111111111111111111111111111111111", "gitsm://.*/.* https://mirror.example.com/x y", &["https://mirror.example.com/x/git2_git.example.org.a.b.git..tar.gz"]),
-        ("https://example.org/a/b/kit-1.2.tar.gz", "https?://.*/.* https://mirror.example.com/c", &["https://mirror.example.com/c/kit-1.2.tar.gz"]),
-        ("https://example.org/a/b/kit-1.2.tar.gz", "https?://.*/.* https://mirror.example.com", &["https://mirror.example.com/kit-1.2.tar.gz"]),
+        (
+            "git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111",
+            "git://.*/.* https://mirror.example.com/pool/",
+            &["https://mirror.example.com/pool/git2_git.example.org.tools.kit.git.tar.gz"],
+        ),
+        (
+            "git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111",
+            "git://.*/([^/]+/)*([^/]*) git://mirror.example.com/all/\\2;protocol=https",
+            &[
+                "git://mirror.example.com/all/kit.git;branch=main;rev=1111111111111111111111111111111111111111;protocol=https",
+            ],
+        ),
+        (
+            "git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111",
+            "git://.*/.* git://mirror.example.com/all/MIRRORNAME;protocol=https",
+            &[
+                "git://mirror.example.com/all/git.example.org.tools.kit.git;branch=main;rev=1111111111111111111111111111111111111111;protocol=https",
+            ],
+        ),
+        (
+            "git://git.example.org/tools/kit.git;branch=main;rev=1111111111111111111111111111111111111111",
+            "git://.*/.* git://mirror.example.com/HOST/BASENAME;protocol=TYPE",
+            &[
+                "git://mirror.example.com/git.example.org/kit.git;branch=main;rev=1111111111111111111111111111111111111111;protocol=git",
+            ],
+        ),
+        (
+            "git://git.example.org/kit;branch=main;rev=1111111111111111111111111111111111111111",
+            "git://git.example.org/kit;branch=main git://you@other.example.com/kit;protocol=https",
+            &[
+                "git://you@other.example.com/kit;branch=main;rev=1111111111111111111111111111111111111111;protocol=https",
+            ],
+        ),
+        (
+            "git://git.example.org/kit;branch=main;rev=1111111111111111111111111111111111111111",
+            "git://git.example.org/kit;branch=next git://other.example.com/kit",
+            &[],
+        ),
+        (
+            "git://git.example.org/kit;branch=main;rev=1111111111111111111111111111111111111111",
+            "git://(?!git\\.example).*/.* https://mirror.example.com/",
+            &[],
+        ),
+        (
+            "gitsm://git.example.org/a/b.git/;branch=main;rev=1111111111111111111111111111111111111111",
+            "gitsm://.*/.* https://mirror.example.com/x y",
+            &["https://mirror.example.com/x/git2_git.example.org.a.b.git..tar.gz"],
+        ),
+        (
+            "https://example.org/a/b/kit-1.2.tar.gz",
+            "https?://.*/.* https://mirror.example.com/c",
+            &["https://mirror.example.com/c/kit-1.2.tar.gz"],
+        ),
+        (
+            "https://example.org/a/b/kit-1.2.tar.gz",
+            "https?://.*/.* https://mirror.example.com",
+            &["https://mirror.example.com/kit-1.2.tar.gz"],
+        ),
         ("https://example.org/a/b/kit-1.2.tar.gz", "http://.*/.* https://mirror.example.com/", &[]),
-        ("https://example.org/a/b/kit-1.2.tar.gz", "https://example.org/a https://mirror.example.com/z", &["https://mirror.example.com/z/b/kit-1.2.tar.gz"]),
-        ("https://example.org/a/b/kit;downloadfilename=kit-1.2.tgz", "https://.*/.* file:///mirror/PATH", &["file:///mirror/a/b/kit-1.2.tgz;downloadfilename=kit-1.2.tgz"]),
-        ("https://example.org/a/b/kit;downloadfilename=kit-1.2.tgz", "https://.*/.* https://m/HOST/\\g<0>", &["https://m/example.org/a/b/kit-1.2.tgz;downloadfilename=kit-1.2.tgz"]),
+        (
+            "https://example.org/a/b/kit-1.2.tar.gz",
+            "https://example.org/a https://mirror.example.com/z",
+            &["https://mirror.example.com/z/b/kit-1.2.tar.gz"],
+        ),
+        (
+            "https://example.org/a/b/kit;downloadfilename=kit-1.2.tgz",
+            "https://.*/.* file:///mirror/PATH",
+            &["file:///mirror/a/b/kit-1.2.tgz;downloadfilename=kit-1.2.tgz"],
+        ),
+        (
+            "https://example.org/a/b/kit;downloadfilename=kit-1.2.tgz",
+            "https://.*/.* https://m/HOST/\\g<0>",
+            &["https://m/example.org/a/b/kit-1.2.tgz;downloadfilename=kit-1.2.tgz"],
+        ),
         ("https://u:p@example.org/a/kit.tgz", "https://.*/.* https://m/", &["https://m/kit.tgz"]),
         ("https://u:p@example.org/a/kit.tgz", "https://.*/.* https://v:w@m/", &["https://v:w@m/kit.tgz"]),
-        ("https://example.org/a/kit.tgz", "https://.*/.* file:///some/dir/ https?://.*/.* http://m2/pool/ http://m2/.* http://m3/deep/ oddword", &["file:///some/dir/kit.tgz", "http://m2/pool/kit.tgz", "http://m3/deep/kit.tgz"]),
-        ("https://example.org/a/kit.tgz", "https://.*/[^/]* http://aa/A/ https://.*/[^/]* https://bb/B/", &["http://aa/A/kit.tgz", "https://bb/B/kit.tgz"]),
+        (
+            "https://example.org/a/kit.tgz",
+            "https://.*/.* file:///some/dir/ https?://.*/.* http://m2/pool/ http://m2/.* http://m3/deep/ oddword",
+            &["file:///some/dir/kit.tgz", "http://m2/pool/kit.tgz", "http://m3/deep/kit.tgz"],
+        ),
+        (
+            "https://example.org/a/kit.tgz",
+            "https://.*/[^/]* http://aa/A/ https://.*/[^/]* https://bb/B/",
+            &["http://aa/A/kit.tgz", "https://bb/B/kit.tgz"],
+        ),
         ("https://example.org/a/kit.tgz", "https://.*/.* https://example.org/a/", &[]),
         ("file://dir/kit.tgz", "file://.* file:///mirror/files", &["file:///mirror/files/kit.tgz"]),
-        ("http://example.org/a/kit.tgz;x=1", "http://.*/.* http://m/PATH;x=BASENAME;y=2 http://.*/.*;x=1 http://n/ http://.*/.*;x=2 http://o/", &["http://m/a/kit.tgz;x=kit.tgz;y=2", "http://n/kit.tgz;x=1"]),
+        (
+            "http://example.org/a/kit.tgz;x=1",
+            "http://.*/.* http://m/PATH;x=BASENAME;y=2 http://.*/.*;x=1 http://n/ http://.*/.*;x=2 http://o/",
+            &["http://m/a/kit.tgz;x=kit.tgz;y=2", "http://n/kit.tgz;x=1"],
+        ),
     ];
 
     #[test]
@@ -226,7 +301,8 @@ mod tests {
 
     #[test]
     fn untrusted_mirrors_are_skipped() {
-        let (rules, _) = rules("https://.*/.* https://no.example.com/ https://.*/.* https://yes.example.com/");
+        let (rules, _) =
+            rules("https://.*/.* https://no.example.com/ https://.*/.* https://yes.example.com/");
         let network = Network { forbidden: false, allowed: Network::allowed_from("yes.example.com") };
         let found = candidates("https://example.org/f.tgz", &rules, &network, &local_file).unwrap();
         assert_eq!(found, ["https://yes.example.com/f.tgz"]);
@@ -236,6 +312,8 @@ mod tests {
     fn faulty_rules() {
         let (rules, _) = rules("https://(.*/.* https://m/");
         let error = candidates("https://h/f", &rules, &Network::default(), &local_file).unwrap_err();
-        assert!(error.to_string().starts_with("The URL: 'https://(.*/.*' is invalid and cannot be interpreted"));
+        assert!(
+            error.to_string().starts_with("The URL: 'https://(.*/.*' is invalid and cannot be interpreted")
+        );
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: BitBake manual, chapter "File Download Support".
 
+pub mod apt;
 mod checksum;
 mod error;
 mod event;
@@ -11,6 +12,7 @@ mod mirror;
 mod network;
 mod pool;
 mod scheme;
+mod session;
 mod stamp;
 mod unpack;
 mod url;
@@ -24,6 +26,7 @@ pub use mirror::{LocalFile, Rule, candidates, rules};
 pub use network::Network;
 pub use pool::{Partial, Pool};
 pub use scheme::{Scheme, download_name, local_file, repository_name};
+pub use session::{Job, Session};
 pub use stamp::{StampSums, read_stamp, write_stamp};
 pub use unpack::{
     Destination, Limits as UnpackLimits, Modes, Options as UnpackOptions, unpack, unpack_source,

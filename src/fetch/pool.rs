@@ -2,7 +2,8 @@
 //!
 //! A file gets its name in the pool only when it is whole, checked and on the disk. Until then it is a partial file
 //! that one process holds a lock on; if that process dies, the next one finds the bytes and goes on from there.
-//! Pool files are read-only, and hard links to them serve as the files in the download directory.
+//! Hard links to pool files serve as the files in the download directory. They have the mode that a download usually has,
+//! because recipes copy them and patch the copies; so whoever takes a file from the pool digests it again.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -47,6 +48,11 @@ impl Pool {
         (digest.algorithm().is_strong() && path.is_file()).then_some(path)
     }
 
+    /// Removes a file whose bytes are no longer those its name tells.
+    pub(super) fn forget(&self, file: &Path) {
+        let _ = fs::remove_file(file);
+    }
+
     /// Takes the partial file for `key`, waiting for whoever has it. Ask [`Pool::find`] again after that.
     ///
     /// # Errors
@@ -70,7 +76,7 @@ impl Pool {
             .ok_or_else(|| FetchError::plain("a download has to be digested by SHA-256"))?;
         let path = self.path(main);
         let moved = || -> io::Result<()> {
-            partial.file.set_permissions(fs::Permissions::from_mode(0o444))?;
+            partial.file.set_permissions(fs::Permissions::from_mode(0o644))?;
             partial.file.sync_all()?;
             let directory = path.parent().unwrap_or(&self.root);
             fs::create_dir_all(directory)?;
@@ -208,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn stored_once_found_by_every_strong_digest_and_read_only() {
+    fn stored_once_and_found_by_every_strong_digest() {
         let dir = tempfile::tempdir().unwrap();
         let pool = Pool::open(dir.path().join("pool")).unwrap();
         for key in ["one", "two"] {
             let mut partial = pool.partial(key).unwrap();
             partial.append(b"abc").unwrap();
             let path = pool.store(partial, &digests(b"abc")).unwrap();
-            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o444);
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
         }
         let found: Vec<_> = digests(b"abc").iter().map(|digest| pool.find(digest).unwrap()).collect();
         assert!(found.iter().all(|path| fs::read(path).unwrap() == b"abc"));

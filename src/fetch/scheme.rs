@@ -88,12 +88,13 @@ pub fn local_file(url: &str) -> Option<LocalFile> {
     let url = Url::parse(url).ok()?;
     Some(match Scheme::of(&url.scheme)? {
         Scheme::File => LocalFile { name: Some(url.basename().to_owned()), ..LocalFile::default() },
-        Scheme::Http | Scheme::Ftp => {
-            LocalFile { name: Some(download_name(&url)), ..LocalFile::default() }
-        }
+        Scheme::Http | Scheme::Ftp => LocalFile { name: Some(download_name(&url)), ..LocalFile::default() },
         Scheme::Git | Scheme::GitSm => {
             let revision = url.param("rev").filter(|_| url.param("rebaseable") == Some("1"));
-            LocalFile { name: None, tarballs: vec![format!("git2_{}.tar.gz", repository_name(&url, revision))] }
+            LocalFile {
+                name: None,
+                tarballs: vec![format!("git2_{}.tar.gz", repository_name(&url, revision))],
+            }
         }
         Scheme::Apt | Scheme::Deb | Scheme::Srpm | Scheme::Rpm => LocalFile::default(),
     })
@@ -114,10 +115,7 @@ mod tests {
         ] {
             assert_eq!(download_name(&Url::parse(url).unwrap()), expected, "{url}");
         }
-        for (url, expected) in [
-            ("git://h:99/a/b (c)*.git", "h.99.a.b__c_..git"),
-            ("git:///srv/x", "srv.x"),
-        ] {
+        for (url, expected) in [("git://h:99/a/b (c)*.git", "h.99.a.b__c_..git"), ("git:///srv/x", "srv.x")] {
             assert_eq!(repository_name(&Url::parse(url).unwrap(), None), expected, "{url}");
         }
         assert_eq!(local_file("foo://h/x"), None);

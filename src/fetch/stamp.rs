@@ -149,7 +149,9 @@ mod tests {
 
     #[test]
     fn reads_what_python_writes() {
-        for pairs in [sums(&[]), sums(&[("md5", "ab")]), sums(&[("goh1", "h1:x="), ("md5", "a"), ("sha256", "b")])] {
+        for pairs in
+            [sums(&[]), sums(&[("md5", "ab")]), sums(&[("goh1", "h1:x="), ("md5", "a"), ("sha256", "b")])]
+        {
             assert_eq!(unpickle(&pickle(&pairs)), Some(pairs));
         }
         // Protocol 4 of {'md5': 'ab', 'sha1': 'ab'} with one string object twice, and of {'md5': None}.

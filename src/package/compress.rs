@@ -81,7 +81,9 @@ impl Compression {
                 Box::new(liblzma::bufread::XzDecoder::new_stream(inner, stream))
             }
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(inner)?),
-            Compression::Lz4 => Box::new(Lz4Frames { decoder: Some(lz4_flex::frame::FrameDecoder::new(inner)) }),
+            Compression::Lz4 => {
+                Box::new(Lz4Frames { decoder: Some(lz4_flex::frame::FrameDecoder::new(inner)) })
+            }
         })
     }
 }
@@ -157,7 +159,8 @@ mod tests {
             let mut found = Vec::new();
             detect(&[first.clone(), second].concat()[..]).unwrap().read_to_end(&mut found).unwrap();
             assert!(found == [&text[..], b"and more"].concat(), "{tool}");
-            let cut = detect(&first[..first.len() / 2]).and_then(|mut reader| reader.read_to_end(&mut Vec::new()));
+            let cut =
+                detect(&first[..first.len() / 2]).and_then(|mut reader| reader.read_to_end(&mut Vec::new()));
             assert!(cut.is_err(), "{tool} cut off");
         }
     }

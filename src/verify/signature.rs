@@ -394,7 +394,10 @@ fn check_subkey(
         return Err(Refusal::NotBound(print.clone(), "its binding uses a weak digest"));
     }
     if has_unknown_critical(binding) {
-        return Err(Refusal::NotBound(print.clone(), "its binding has a critical part that is not understood"));
+        return Err(Refusal::NotBound(
+            print.clone(),
+            "its binding has a critical part that is not understood",
+        ));
     }
     if !binding.key_flags().sign() {
         return Err(Refusal::NotBound(print.clone(), "it is not meant for signing"));

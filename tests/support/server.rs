@@ -190,7 +190,8 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             return Ok(());
         }
         let mut words = line.split_ascii_whitespace();
-        let (method, path) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+        let (method, path) =
+            (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
         let mut headers = BTreeMap::new();
         loop {
             let mut line = String::new();
@@ -262,7 +263,12 @@ fn answer(
         _ => body.len(),
     };
     if start > 0 {
-        write!(stream, "HTTP/1.1 206 Part\r\nContent-Range: bytes {start}-{}/{}\r\n", data.len() - 1, data.len())?;
+        write!(
+            stream,
+            "HTTP/1.1 206 Part\r\nContent-Range: bytes {start}-{}/{}\r\n",
+            data.len() - 1,
+            data.len()
+        )?;
     } else {
         write!(stream, "HTTP/1.1 200 OK\r\n")?;
     }

@@ -88,7 +88,8 @@ impl Client {
     /// # Errors
     /// If TLS can't be set up or the thread can't be started.
     pub fn start(environment: &BTreeMap<String, String>, connect: Duration) -> Result<Self, FetchError> {
-        let failed = |reason: String| FetchError::plain(format!("The HTTP client could not be started: {reason}"));
+        let failed =
+            |reason: String| FetchError::plain(format!("The HTTP client could not be started: {reason}"));
         let proxies = Proxies::from_environment(environment);
         let proxy = reqwest::Proxy::custom(move |url| {
             let host = url.host_str().unwrap_or_default();
@@ -210,7 +211,8 @@ pub(crate) fn base64(data: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(data.len().div_ceil(3) * 4);
     for chunk in data.chunks(3) {
-        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or_default()));
+        let bits =
+            (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or_default()));
         for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
             let letter = LETTERS.get((bits >> shift & 63) as usize).copied().unwrap_or(b'=');
             text.push(if at <= chunk.len() { char::from(letter) } else { '=' });
@@ -226,9 +228,14 @@ mod tests {
     /// RFC 4648, section 10.
     #[test]
     fn base64_examples() {
-        for (data, expected) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
-        {
+        for (data, expected) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+        ] {
             assert_eq!(base64(data.as_bytes()), expected);
         }
     }

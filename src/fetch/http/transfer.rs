@@ -1,6 +1,8 @@
 //! One file, whatever the network does: resumed after a cut, tried again after a fault, checked before it counts.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Request, Response};
@@ -62,7 +64,7 @@ pub struct Wanted<'a> {
 pub struct Download {
     /// The file in the pool.
     pub path: PathBuf,
-    /// The digests of its bytes; empty if it was there already.
+    /// The digests of its bytes.
     pub digests: Vec<Digest>,
     /// Its size in bytes.
     pub bytes: u64,
@@ -128,25 +130,27 @@ impl Transfer<'_> {
         loop {
             let before = partial.length();
             let (reason, asked) = match self.attempt(wanted, strong.is_some(), &mut partial) {
-                Ok(digests) => match wanted.checksums.compare(&shown, PathBuf::from(&shown).as_path(), &digests) {
-                    Ok(()) => {
-                        let bytes = partial.length();
-                        let path = self.pool.store(partial, &digests)?;
-                        (self.listener)(FetchEvent::Finished { url: shown, bytes, cached: false });
-                        return Ok(Download { path, digests, bytes, cached: false });
+                Ok(digests) => {
+                    match wanted.checksums.compare(&shown, PathBuf::from(&shown).as_path(), &digests) {
+                        Ok(()) => {
+                            let bytes = partial.length();
+                            let path = self.pool.store(partial, &digests)?;
+                            (self.listener)(FetchEvent::Finished { url: shown, bytes, cached: false });
+                            return Ok(Download { path, digests, bytes, cached: false });
+                        }
+                        Err(FetchError::Checksum { found, .. }) if !wrong.contains(&found) => {
+                            // Damage on the way differs each time; the same bytes twice are what the server has.
+                            partial.restart(None)?;
+                            let reason = format!("the content is not the promised one ({found})");
+                            wrong.push(found);
+                            (reason, None)
+                        }
+                        Err(error) => {
+                            partial.discard();
+                            return Err(error);
+                        }
                     }
-                    Err(FetchError::Checksum { found, .. }) if !wrong.contains(&found) => {
-                        // Damage on the way differs each time; the same bytes twice are what the server has.
-                        partial.restart(None)?;
-                        let reason = format!("the content is not the promised one ({found})");
-                        wrong.push(found);
-                        (reason, None)
-                    }
-                    Err(error) => {
-                        partial.discard();
-                        return Err(error);
-                    }
-                },
+                }
                 Err(Failure::Again(reason, asked)) => (reason, asked),
                 Err(Failure::Final(error)) => return Err(error),
             };
@@ -160,6 +164,44 @@ impl Transfer<'_> {
         }
     }
 
+    /// The file in the pool, if a strong digest of it is known and it is there.
+    ///
+    /// # Errors
+    /// If it has that digest, but not all checksums that are stated.
+    pub fn find(&self, wanted: &Wanted<'_>) -> Result<Option<Download>, FetchError> {
+        let strong = wanted.checksums.strongest().filter(|digest| digest.algorithm().is_strong());
+        self.in_pool(strong.as_ref(), &redact(wanted.url), wanted)
+    }
+
+    /// Puts the bytes of a file of this machine into the pool, checked like any others.
+    ///
+    /// # Errors
+    /// [`FetchError::Checksum`], and whatever the file system gives.
+    pub fn copy(&self, wanted: &Wanted<'_>, from: &Path) -> Result<Download, FetchError> {
+        let mut file = File::open(from).map_err(FetchError::io(from))?;
+        let mut partial = self.pool.partial(&from.to_string_lossy())?;
+        partial.restart(None)?;
+        let mut hasher = Hasher::new(&wanted.checksums.algorithms());
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let count = file.read(&mut buffer).map_err(FetchError::io(from))?;
+            let data = buffer.get(..count).unwrap_or_default();
+            if data.is_empty() {
+                break;
+            }
+            hasher.update(data);
+            partial.append(data)?;
+        }
+        let (digests, bytes) = (hasher.finish(), partial.length());
+        if let Err(error) = wanted.checksums.compare(wanted.url, from, &digests) {
+            partial.discard();
+            return Err(error);
+        }
+        let path = self.pool.store(partial, &digests)?;
+        (self.listener)(FetchEvent::Finished { url: redact(wanted.url), bytes, cached: false });
+        Ok(Download { path, digests, bytes, cached: false })
+    }
+
     fn in_pool(
         &self,
         strong: Option<&Digest>,
@@ -167,11 +209,21 @@ impl Transfer<'_> {
         wanted: &Wanted<'_>,
     ) -> Result<Option<Download>, FetchError> {
         let Some(path) = strong.and_then(|digest| self.pool.find(digest)) else { return Ok(None) };
+        // The file may have been written to through one of its other names; all checksums that are stated count.
+        let digests = match wanted.checksums.verify_file(wanted.url, &path) {
+            Ok(digests) => digests,
+            Err(error) => {
+                let name_counts = |digest: &Digest| {
+                    Digest::of_file(digest.algorithm(), &path).is_ok_and(|found| found == *digest)
+                };
+                if strong.is_some_and(name_counts) {
+                    return Err(error);
+                }
+                self.pool.forget(&path);
+                return Ok(None);
+            }
+        };
         let bytes = std::fs::metadata(&path).map_err(FetchError::io(&path))?.len();
-        // Other checksums may be stated too, and all of them count.
-        let stated = wanted.checksums.0.iter().filter(|stated| stated.expected.is_some()).count();
-        let digests =
-            if stated > 1 { wanted.checksums.verify_file(wanted.url, &path)? } else { Vec::new() };
         (self.listener)(FetchEvent::Finished { url: shown.to_owned(), bytes, cached: true });
         Ok(Some(Download { path, digests, bytes, cached: true }))
     }
@@ -180,12 +232,18 @@ impl Transfer<'_> {
     /// transfers that failed together do not come back together.
     fn wait(&self, url: &str, failed: u32, asked: Option<Duration>) -> Duration {
         let own = self.limits.backoff.saturating_mul(1 << (failed - 1).min(10));
-        let uneven = url.bytes().fold(failed, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 50;
+        let uneven =
+            url.bytes().fold(failed, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 50;
         asked.unwrap_or(own * (75 + uneven) / 100).min(self.limits.longest_wait)
     }
 
     /// One attempt; the digests of the whole file if all of it is there.
-    fn attempt(&self, wanted: &Wanted<'_>, safe: bool, partial: &mut Partial) -> Result<Vec<Digest>, Failure> {
+    fn attempt(
+        &self,
+        wanted: &Wanted<'_>,
+        safe: bool,
+        partial: &mut Partial,
+    ) -> Result<Vec<Digest>, Failure> {
         let algorithms = wanted.checksums.algorithms();
         let mut hasher = Hasher::new(&algorithms);
         let validator = partial.note().filter(|note| !note.is_empty());
@@ -241,10 +299,9 @@ impl Transfer<'_> {
             )));
         }
         match wanted.size.or(total) {
-            Some(size) if partial.length() < size => Err(again(format!(
-                "the connection ended after {} of {size} bytes",
-                partial.length()
-            ))),
+            Some(size) if partial.length() < size => {
+                Err(again(format!("the connection ended after {} of {size} bytes", partial.length())))
+            }
             Some(size) if partial.length() > size => {
                 partial.restart(None)?;
                 Err(again("the server sent more than it promised"))
@@ -290,7 +347,12 @@ impl Transfer<'_> {
     }
 
     /// Sends the request, following redirects. Credentials stay with the host they are for.
-    fn request(&self, wanted: &Wanted<'_>, offset: u64, validator: Option<&str>) -> Result<Response, Failure> {
+    fn request(
+        &self,
+        wanted: &Wanted<'_>,
+        offset: u64,
+        validator: Option<&str>,
+    ) -> Result<Response, Failure> {
         let mut headers = vec![("accept-encoding", "identity".to_owned())];
         if offset > 0 {
             headers.push(("range", format!("bytes={offset}-")));

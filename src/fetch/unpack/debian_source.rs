@@ -48,7 +48,8 @@ fn check(path: &Path, file: &SourceFile) -> Result<(), FetchError> {
     if size == file.size && digest == file.sha256 {
         return Ok(());
     }
-    let message = format!("it has {size} bytes and {digest} where {} bytes and {} are listed", file.size, file.sha256);
+    let message =
+        format!("it has {size} bytes and {digest} where {} bytes and {} are listed", file.size, file.sha256);
     Err(FetchError::invalid(path.display().to_string(), message))
 }
 
@@ -121,7 +122,8 @@ impl Source<'_> {
                 let component = name.strip_prefix(&format!("{base}.orig-")).and_then(|rest| {
                     let (component, suffix) = rest.split_once(".tar.")?;
                     let valid = component.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-                    Some((component, Compression::of_suffix(suffix)?)).filter(|_| valid && !component.is_empty())
+                    Some((component, Compression::of_suffix(suffix)?))
+                        .filter(|_| valid && !component.is_empty())
                 });
                 let (component, kind) = component.ok_or_else(|| self.unrecognized(name))?;
                 more.push((component, name, kind));
@@ -189,7 +191,8 @@ impl Source<'_> {
     /// What is done to every source package at last.
     fn finish(&self) -> Outcome {
         let debian = self.target.join("debian");
-        let real = |path: &Path| fs::canonicalize(path).map_err(|error| format!("{}: {error}", path.display()));
+        let real =
+            |path: &Path| fs::canonicalize(path).map_err(|error| format!("{}: {error}", path.display()));
         if !real(&debian)?.starts_with(real(self.target)?) {
             return Err("its directory 'debian' leads outside".into());
         }
@@ -203,7 +206,8 @@ impl Source<'_> {
             && data.is_file()
         {
             let mode = data.permissions().mode() | 0o111;
-            fs::set_permissions(&rules, fs::Permissions::from_mode(mode)).map_err(|error| error.to_string())?;
+            fs::set_permissions(&rules, fs::Permissions::from_mode(mode))
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -217,8 +221,15 @@ impl Source<'_> {
     }
 
     /// Unpacks an archive to a directory of its own; if it has just one directory, that becomes the target.
-    fn extract(&self, name: &str, kind: Compression, target: &Path, without: Option<&'static str>) -> Outcome {
-        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fn extract(
+        &self,
+        name: &str,
+        kind: Compression,
+        target: &Path,
+        without: Option<&'static str>,
+    ) -> Outcome {
+        let parent =
+            target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let temporary = parent.join(format!(".{}.{}.tmp", name, std::process::id()));
         let unpacked = self.unpack_into(name, kind, &temporary, without).and_then(|()| {
             let moved = || -> io::Result<()> {
@@ -234,7 +245,13 @@ impl Source<'_> {
         unpacked
     }
 
-    fn unpack_into(&self, name: &str, kind: Compression, target: &Path, without: Option<&'static str>) -> Outcome {
+    fn unpack_into(
+        &self,
+        name: &str,
+        kind: Compression,
+        target: &Path,
+        without: Option<&'static str>,
+    ) -> Outcome {
         let path: PathBuf = self.files.join(name);
         let unpacked = || -> io::Result<()> {
             let file = File::open(&path)?;

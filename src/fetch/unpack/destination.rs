@@ -141,7 +141,13 @@ impl Destination {
     ///
     /// # Errors
     /// If the name leads out or a limit is passed, and whatever reading and writing give.
-    pub fn file(&mut self, path: &[u8], mode: u32, mtime: Option<i64>, data: &mut dyn Read) -> io::Result<()> {
+    pub fn file(
+        &mut self,
+        path: &[u8],
+        mode: u32,
+        mtime: Option<i64>,
+        data: &mut dyn Read,
+    ) -> io::Result<()> {
         self.count(path)?;
         let clean = clean(path)?;
         let (parent, name) = self.place(&clean)?;
@@ -164,8 +170,8 @@ impl Destination {
                 Err(error) => return Err(error),
             };
             self.bytes += count as u64;
-            let swollen = self.bytes > self.limits.free
-                && self.bytes / self.limits.ratio.max(1) > self.source.max(1);
+            let swollen =
+                self.bytes > self.limits.free && self.bytes / self.limits.ratio.max(1) > self.source.max(1);
             if self.bytes > self.limits.bytes || swollen {
                 return Err(refused("makes the archive larger than is allowed: it may be a bomb", path));
             }
@@ -224,7 +230,9 @@ impl Destination {
                 self.remove(&parent, name)?;
                 link()?;
             }
-            Err(Errno::ENOENT) => return Err(refused("is a link to a file that is not in the archive", path)),
+            Err(Errno::ENOENT) => {
+                return Err(refused("is a link to a file that is not in the archive", path));
+            }
             other => other?,
         }
         Ok(())
@@ -302,12 +310,14 @@ impl Destination {
             other => return Ok(other?),
         }
         let (parent, name) = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(at) => {
-                (self.make_beneath(path.get(..at).unwrap_or_default())?, path.get(at + 1..).unwrap_or_default())
-            }
+            Some(at) => (
+                self.make_beneath(path.get(..at).unwrap_or_default())?,
+                path.get(at + 1..).unwrap_or_default(),
+            ),
             None => (self.root.try_clone()?, path),
         };
-        let open = 0o777 & !if let Modes::Masked(mask) | Modes::Normal(mask) = self.modes { mask } else { 0o022 };
+        let open =
+            0o777 & !if let Modes::Masked(mask) | Modes::Normal(mask) = self.modes { mask } else { 0o022 };
         match mkdirat(&parent, OsStr::from_bytes(name), Mode::from_bits_truncate(open)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno.into()),
@@ -361,7 +371,8 @@ pub(super) fn clean(path: &[u8]) -> io::Result<Vec<u8>> {
 
 /// A name without its first `count` parts; `None` if nothing is left.
 pub(super) fn strip(path: &[u8], count: usize) -> Option<OsString> {
-    let parts: Vec<&[u8]> = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
+    let parts: Vec<&[u8]> =
+        path.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     let rest = parts.get(count..).filter(|rest| !rest.is_empty())?;
     Some(OsString::from_vec(rest.join(&b'/')))
 }

@@ -2,8 +2,8 @@
 //!
 //! Source: BitBake manual, section "The unpack() method".
 
-mod debian_source;
 mod deb;
+mod debian_source;
 mod destination;
 mod patch;
 mod rpm;
@@ -87,7 +87,10 @@ pub fn unpack(url: &Url, file: &Path, options: &Options) -> Result<PathBuf, Fetc
         "n" | "no" | "0" | "false" | "f" | "" => false,
         _ => {
             let value = url.param("unpack").unwrap_or_default();
-            return Err(failed(format!("Invalid value for 'unpack' parameter for {}: {value}", file.display())));
+            return Err(failed(format!(
+                "Invalid value for 'unpack' parameter for {}: {value}",
+                file.display()
+            )));
         }
     };
     let strip = match url.param("striplevel") {
@@ -110,7 +113,8 @@ pub fn unpack(url: &Url, file: &Path, options: &Options) -> Result<PathBuf, Fetc
             job.single(&options.root, &stem, compression).map_err(context)?;
         }
         Kind::Rpm => {
-            job.native(Modes::Archived, |to, open| rpm::unpack(open, to, url.param("extract"))).map_err(context)?;
+            job.native(Modes::Archived, |to, open| rpm::unpack(open, to, url.param("extract")))
+                .map_err(context)?;
             if let Some(inner) = url.param("extract") {
                 let mut rest = url.clone();
                 rest.params.retain(|(name, _)| name != "extract");
@@ -130,7 +134,8 @@ pub fn unpack(url: &Url, file: &Path, options: &Options) -> Result<PathBuf, Fetc
         }
         Kind::Tar(compression) => {
             let selection = Selection { strip, without: None };
-            let unpacked = |to: &mut Destination, open: File| tar::unpack(compression.reader(open)?, to, &selection);
+            let unpacked =
+                |to: &mut Destination, open: File| tar::unpack(compression.reader(open)?, to, &selection);
             job.native(Modes::like_tar(), unpacked).map_err(context)?;
         }
     }
@@ -144,7 +149,10 @@ fn directory(url: &Url, root: &Path, text: &str) -> Result<PathBuf, FetchError> 
         return Ok(root.to_path_buf());
     };
     let outside = || {
-        FetchError::unpack(text, format!("subdir argument isn't a subdirectory of unpack root {}", root.display()))
+        FetchError::unpack(
+            text,
+            format!("subdir argument isn't a subdirectory of unpack root {}", root.display()),
+        )
     };
     let directory = root.join(subdir);
     let climbs = directory.components().any(|part| part == std::path::Component::ParentDir);

@@ -58,7 +58,10 @@ pub fn unpack(archive: impl Read, to: &mut Destination, selection: &Selection) -
                 if is_new_sparse(&mut entry)? {
                     return Err(io::Error::new(
                         io::ErrorKind::Unsupported,
-                        format!("'{}' is a sparse file in a form that can't be read", String::from_utf8_lossy(name)),
+                        format!(
+                            "'{}' is a sparse file in a form that can't be read",
+                            String::from_utf8_lossy(name)
+                        ),
                     ));
                 }
                 to.file(name, mode, mtime, &mut entry)?;

@@ -32,15 +32,19 @@ impl<'a> Stanza<'a> {
     /// If there is none, another one, or a flaw.
     pub fn only(text: &'a str) -> Result<Self, ControlError> {
         let mut all = stanzas(text);
-        let stanza = all
-            .next()
-            .ok_or_else(|| ControlError { line: 1, message: "there is no stanza".into() })?;
+        let stanza =
+            all.next().ok_or_else(|| ControlError { line: 1, message: "there is no stanza".into() })?;
         match all.next() {
             Some(second) => {
                 Err(ControlError { line: second.line, message: "there is a second stanza".into() })
             }
             None => stanza.check().map(|()| stanza),
         }
+    }
+
+    /// The line it begins on, from 1.
+    pub fn line(&self) -> usize {
+        self.line
     }
 
     /// The fields in their order. A value is trimmed; its further lines keep their leading blanks. Lines that are no
@@ -148,7 +152,8 @@ pub fn stanzas(text: &str) -> impl Iterator<Item = Stanza<'_>> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "\n \nPackage: a\nDescription: one\n two\n .\n\tthree\n# remark\nx-y:z:w\n\n\t\nPackage: b\nEmpty:\n";
+    const TEXT: &str =
+        "\n \nPackage: a\nDescription: one\n two\n .\n\tthree\n# remark\nx-y:z:w\n\n\t\nPackage: b\nEmpty:\n";
 
     #[test]
     fn fields_and_stanzas() {

@@ -88,7 +88,8 @@ pub fn files(stanza: &Stanza<'_>) -> Result<Vec<SourceFile>, DscError> {
     let mut files: Vec<SourceFile> = Vec::new();
     for line in stanza.lines("Checksums-Sha256") {
         let (digest, size, name) = entry(line)?;
-        let sha256 = Digest::from_hex(Algorithm::Sha256, digest).ok_or_else(|| DscError::File(line.into()))?;
+        let sha256 =
+            Digest::from_hex(Algorithm::Sha256, digest).ok_or_else(|| DscError::File(line.into()))?;
         if files.iter().any(|file| file.name == name) {
             return Err(DscError::Disagree(name.into()));
         }

@@ -65,8 +65,8 @@ pub fn find_source(index: &str, name: &str, version: Option<&str>) -> Result<Opt
 /// # Errors
 /// If the entry itself has a flaw.
 pub fn find_binary(index: &str, name: &str, version: Option<&str>) -> Result<Option<Binary>, DscError> {
-    let candidates =
-        named(index, name).filter(|stanza| version.is_none_or(|version| stanza.get("Version") == Some(version)));
+    let candidates = named(index, name)
+        .filter(|stanza| version.is_none_or(|version| stanza.get("Version") == Some(version)));
     let Some(stanza) = highest(candidates) else { return Ok(None) };
     stanza.check()?;
     let field = |name: &'static str| stanza.get(name).map(str::to_owned).ok_or(DscError::Missing(name));
@@ -116,7 +116,9 @@ mod tests {
 
     fn entry(package: &str, version: &str, directory: &str) -> String {
         let digest = "ab".repeat(32);
-        format!("Package: {package}\nVersion: {version}\nDirectory: {directory}\nChecksums-Sha256:\n {digest} 1 {package}.dsc\n\n")
+        format!(
+            "Package: {package}\nVersion: {version}\nDirectory: {directory}\nChecksums-Sha256:\n {digest} 1 {package}.dsc\n\n"
+        )
     }
 
     #[test]

@@ -5,4 +5,5 @@ pub mod control;
 pub mod dsc;
 pub mod index;
 pub mod release;
+pub mod sources;
 pub mod version;

@@ -51,13 +51,17 @@ pub enum ReleaseError {
     #[error("the Release file lists no file by SHA-256 or SHA-512")]
     Weak,
     /// `Valid-Until` is over.
-    #[error("the Release file expired on {0} (Valid-Until): the mirror is stale, or somebody holds updates back")]
+    #[error(
+        "the Release file expired on {0} (Valid-Until): the mirror is stale, or somebody holds updates back"
+    )]
     Expired(Day),
     /// Made in the future.
     #[error("the Release file is dated {0}, which has not come yet")]
     Future(Day),
     /// Older than one seen before.
-    #[error("the Release file of {found} is older than the one of {known} that was used before: the index was downgraded")]
+    #[error(
+        "the Release file of {found} is older than the one of {known} that was used before: the index was downgraded"
+    )]
     Downgraded {
         /// Date of this one.
         found: Day,
@@ -87,15 +91,17 @@ impl Release {
             stanza
                 .get(name)
                 .map(|text| {
-                    parse_date(text).ok_or_else(|| ReleaseError::Malformed(format!("{name} is no date: {text}")))
+                    parse_date(text)
+                        .ok_or_else(|| ReleaseError::Malformed(format!("{name} is no date: {text}")))
                 })
                 .transpose()
         };
         let mut files = BTreeMap::new();
         for (name, algorithm) in [("SHA256", Algorithm::Sha256), ("SHA512", Algorithm::Sha512)] {
             for line in stanza.lines(name) {
-                let (path, listed) = listed(line, algorithm)
-                    .ok_or_else(|| ReleaseError::Malformed(format!("{name} has a line that is no file: {line}")))?;
+                let (path, listed) = listed(line, algorithm).ok_or_else(|| {
+                    ReleaseError::Malformed(format!("{name} has a line that is no file: {line}"))
+                })?;
                 // Where both are listed, SHA-256 stays: by-hash directories always have it.
                 files.entry(path).or_insert(listed);
             }

@@ -72,12 +72,29 @@ mod tests {
             eprintln!("SKIPPED: dpkg is needed to compare versions");
             return;
         }
-        let versions = ["1.0", "1.0-1", "1.0~rc1-1", "1:0.5", "1.0+b1", "1.00", "1.a", "1.0-1~bpo1", "1.0.1", "2~", "10"];
+        let versions = [
+            "1.0",
+            "1.0-1",
+            "1.0~rc1-1",
+            "1:0.5",
+            "1.0+b1",
+            "1.00",
+            "1.a",
+            "1.0-1~bpo1",
+            "1.0.1",
+            "2~",
+            "10",
+        ];
         for left in versions {
             for right in versions {
                 for (operator, expected) in [("lt", Ordering::Less), ("eq", Ordering::Equal)] {
-                    let judged = Command::new("dpkg").args(["--compare-versions", left, operator, right]).status();
-                    assert_eq!(judged.unwrap().success(), compare(left, right) == expected, "{left} {operator} {right}");
+                    let judged =
+                        Command::new("dpkg").args(["--compare-versions", left, operator, right]).status();
+                    assert_eq!(
+                        judged.unwrap().success(),
+                        compare(left, right) == expected,
+                        "{left} {operator} {right}"
+                    );
                 }
             }
         }

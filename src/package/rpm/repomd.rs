@@ -177,10 +177,13 @@ pub fn packages(
         match (path, element) {
             (["metadata", "package"], Element::Start(_)) => partly = Partly::default(),
             (["metadata", "package", field], Element::Start(tag)) => partly.start(field, tag)?,
-            (["metadata", "package", field], Element::Text(text)) if *field != "size" => partly.text(field, text),
+            (["metadata", "package", field], Element::Text(text)) if *field != "size" => {
+                partly.text(field, text)
+            }
             (["metadata", "package"], Element::End) if wanted(&partly.name, &partly.arch) => {
                 let (location, digest) = partly.finish()?;
-                let size = partly.size.ok_or_else(|| RepomdError::Malformed(format!("'{location}' has no size")))?;
+                let size =
+                    partly.size.ok_or_else(|| RepomdError::Malformed(format!("'{location}' has no size")))?;
                 let Partly { name, arch, evr, .. } = std::mem::take(&mut partly);
                 found.push(Package { name, arch, evr, location, size, digest });
             }
@@ -255,8 +258,12 @@ fn walk(
 
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>, RepomdError> {
     let malformed = |error: &dyn std::fmt::Display| RepomdError::Malformed(error.to_string());
-    let Some(found) = tag.try_get_attribute(name).map_err(|error| malformed(&error))? else { return Ok(None) };
-    quick_xml::escape::unescape(&found.value).map(|text| Some(text.into_owned())).map_err(|error| malformed(&error))
+    let Some(found) = tag.try_get_attribute(name).map_err(|error| malformed(&error))? else {
+        return Ok(None);
+    };
+    quick_xml::escape::unescape(&found.value)
+        .map(|text| Some(text.into_owned()))
+        .map_err(|error| malformed(&error))
 }
 
 #[cfg(test)]
@@ -276,15 +283,23 @@ mod tests {
         let digest = "ab".repeat(32);
         let found = Repomd::parse(repomd("sha256", &digest, "repodata/p.xml.gz").as_bytes()).unwrap();
         let primary = &found.data["primary"];
-        assert_eq!((found.revision.as_str(), primary.size, primary.timestamp), ("1700000000", Some(10), 1_700_000_001));
+        assert_eq!(
+            (found.revision.as_str(), primary.size, primary.timestamp),
+            ("1700000000", Some(10), 1_700_000_001)
+        );
         assert_eq!((primary.location.as_str(), primary.digest.hex()), ("repodata/p.xml.gz", digest.clone()));
         let error = |kind, location| Repomd::parse(repomd(kind, &digest, location).as_bytes()).unwrap_err();
         assert_eq!(error("sha", "a"), RepomdError::Weak("a".into()));
         for outside in ["../a", "/etc/passwd", "http://x/y", "a/../../b"] {
             assert_eq!(error("sha256", outside), RepomdError::Outside(outside.into()));
         }
-        for bad in ["", "<a", "<repomd><data></repomd>", "<!DOCTYPE x [<!ENTITY a 'b'>]><repomd/>", "<a>&x;</a>"] {
-            assert!(matches!(Repomd::parse(bad.as_bytes()), Err(RepomdError::Malformed(_))) || bad.is_empty(), "{bad}");
+        for bad in
+            ["", "<a", "<repomd><data></repomd>", "<!DOCTYPE x [<!ENTITY a 'b'>]><repomd/>", "<a>&x;</a>"]
+        {
+            assert!(
+                matches!(Repomd::parse(bad.as_bytes()), Err(RepomdError::Malformed(_))) || bad.is_empty(),
+                "{bad}"
+            );
         }
     }
 
