@@ -70,7 +70,7 @@ fn known(data: &[u8]) -> Checksums {
 
 /// Bytes that differ from file to file.
 fn content(seed: usize, length: usize) -> Vec<u8> {
-    let mut state = seed as u32 * 2_654_435_761 + 1;
+    let mut state = (seed as u32).wrapping_mul(2_654_435_761) | 1;
     (0..length)
         .map(|_| {
             state ^= state << 13;

@@ -1,10 +1,14 @@
 //! Signatures made by gpg on the spot: what rbake says to each, and that gpgv agrees.
 
+#[path = "support/gpg.rs"]
+mod gpg;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gpg::Gpg;
 use rbake::verify::{Fingerprint, Keyring, Policy, Refusal, Trust};
 
 const RELEASE: &str =
@@ -14,53 +18,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// A GnuPG home of its own.
-struct Gpg {
-    home: tempfile::TempDir,
-}
-
 impl Gpg {
-    /// `None`, and a loud word, if the machine has no gpg.
-    fn new() -> Option<Self> {
-        let tools = ["gpg", "gpgv"].map(|tool| Command::new(tool).arg("--version").output());
-        if tools.iter().any(Result::is_err) {
-            eprintln!("SKIPPED: gpg and gpgv are needed to make and compare signatures");
-            return None;
-        }
-        // Socket paths are short; the default place for temporary files may be deep.
-        let home = tempfile::Builder::new().prefix("gpg").tempdir_in("/tmp").unwrap();
-        Some(Gpg { home })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Vec<u8> {
-        let output = Command::new("gpg")
-            .env("GNUPGHOME", self.home.path())
-            .args(["--batch", "--quiet", "--no-tty", "--yes", "--pinentry-mode=loopback", "--passphrase", ""])
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "gpg {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    }
-
-    /// Makes a key and returns its fingerprint; `extra` goes before the command.
-    fn key(&self, name: &str, kind: &str, extra: &[&str], expire: &str) -> String {
-        self.run(&[extra, &["--quick-generate-key", name, kind, "sign", expire]].concat());
-        let listing = String::from_utf8(self.run(&["--list-keys", "--with-colons", name])).unwrap();
-        let line = listing.lines().find(|line| line.starts_with("fpr:")).unwrap();
-        line.split(':').nth(9).unwrap().to_owned()
-    }
-
-    fn keyring(&self, names: &[&str]) -> PathBuf {
-        let file = self.path("keyring.gpg");
-        fs::write(&file, self.run(&[&["--export"], names].concat())).unwrap();
-        file
-    }
-
     fn sign(&self, how: &str, key: &str, extra: &[&str]) -> Vec<u8> {
         fs::write(self.path("data"), RELEASE).unwrap();
         let data = self.path("data");
@@ -70,24 +28,12 @@ impl Gpg {
     }
 }
 
-impl Drop for Gpg {
-    fn drop(&mut self) {
-        let _ = Command::new("gpgconf").env("GNUPGHOME", self.home.path()).args(["--kill", "all"]).output();
-    }
-}
-
 /// Whether gpgv takes the file, judged as apt judges it: by what it says of each signature.
 fn gpgv_accepts(gpg: &Gpg, keyring: &Path, data: Option<&[u8]>, signature: &[u8]) -> bool {
     let (signed, plain) = (gpg.path("judge.sig"), gpg.path("judge.data"));
     fs::write(&signed, signature).unwrap();
     let mut command = Command::new("gpgv");
-    command.env("GNUPGHOME", gpg.home.path()).args([
-        "--status-fd",
-        "1",
-        "--weak-digest",
-        "SHA1",
-        "--keyring",
-    ]);
+    command.env("GNUPGHOME", gpg.path("")).args(["--status-fd", "1", "--weak-digest", "SHA1", "--keyring"]);
     command.arg(keyring).arg(&signed);
     if let Some(data) = data {
         fs::write(&plain, data).unwrap();
