@@ -29,6 +29,7 @@ pub use scheme::{Scheme, download_name, local_file, repository_name};
 pub use session::{Job, Session};
 pub use stamp::{StampSums, read_stamp, write_stamp};
 pub use unpack::{
-    Destination, Limits as UnpackLimits, Modes, Options as UnpackOptions, unpack, unpack_source,
+    Destination, Extract, Limits as UnpackLimits, Modes, Options as UnpackOptions, extract, unpack,
+    unpack_source,
 };
 pub use url::{Decoded, Params, Url, quote, redact, unquote};

@@ -101,45 +101,65 @@ pub fn unpack(url: &Url, file: &Path, options: &Options) -> Result<PathBuf, Fetc
             .filter(|_| level.bytes().all(|byte| byte.is_ascii_digit()))
             .ok_or_else(|| failed(format!("Invalid striplevel parameter: {level}")))?,
     };
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let kind = if wanted && !file.is_dir() { Kind::of(&name) } else { Kind::Other };
-    let context = |error: io::Error| failed(format!("{}: {error}", file.display()));
-    let job = Job { file, directory: &directory, options, strip };
-    match kind {
-        Kind::Other => copy(url, file, &directory).map_err(context)?,
-        Kind::Single(compression) => {
-            // A quirk that recipes rely on: `subdir` is not for these.
-            let stem = file.file_stem().map(PathBuf::from).unwrap_or_default();
-            job.single(&options.root, &stem, compression).map_err(context)?;
-        }
-        Kind::Rpm => {
-            job.native(Modes::Archived, |to, open| rpm::unpack(open, to, url.param("extract")))
-                .map_err(context)?;
-            if let Some(inner) = url.param("extract") {
-                let mut rest = url.clone();
-                rest.params.retain(|(name, _)| name != "extract");
-                destination::clean(inner.as_bytes()).map_err(context)?;
-                return unpack(&rest, &directory.join(inner), options);
-            }
-        }
-        Kind::Zip if url.param("dos").is_some_and(|value| matches!(value, "1" | "yes" | "true")) => {
-            job.tool("unzip", &["-q", "-o", "-a"], &[]).map_err(failed)?;
-        }
-        Kind::Seven => job.tool("7za", &["x", "-y"], &[]).map_err(failed)?,
-        Kind::SevenTar => job.seven_tar(&failed)?,
-        Kind::Zip => job.native(Modes::Archived, |to, open| zip::unpack(open, to)).map_err(context)?,
-        Kind::Deb => {
-            let selection = Selection { strip, without: None };
-            job.native(Modes::Archived, |to, open| deb::unpack(open, to, &selection)).map_err(context)?;
-        }
-        Kind::Tar(compression) => {
-            let selection = Selection { strip, without: None };
-            let unpacked =
-                |to: &mut Destination, open: File| tar::unpack(compression.reader(open)?, to, &selection);
-            job.native(Modes::like_tar(), unpacked).map_err(context)?;
-        }
+    let only = url.param("extract");
+    let dos = url.param("dos").is_some_and(|value| matches!(value, "1" | "yes" | "true"));
+    let how = Extract { directory: &directory, strip, dos, only };
+    let is_archive = wanted && !file.is_dir() && extract(file, &how, options).map_err(&failed)?;
+    if !is_archive {
+        copy(url, file, &directory).map_err(|error| failed(format!("{}: {error}", file.display())))?;
+    } else if let Some(inner) = only.filter(|_| Kind::of(&file.to_string_lossy()) == Kind::Rpm) {
+        let mut rest = url.clone();
+        rest.params.retain(|(name, _)| name != "extract");
+        destination::clean(inner.as_bytes()).map_err(|error| failed(error.to_string()))?;
+        return unpack(&rest, &directory.join(inner), options);
     }
     Ok(directory)
+}
+
+/// Where an archive's content goes, and which of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Extract<'a> {
+    /// The directory, below the root.
+    pub directory: &'a Path,
+    /// Leading parts of names that are dropped, of tar archives.
+    pub strip: usize,
+    /// Whether line ends in text files are changed, of zip archives.
+    pub dos: bool,
+    /// The only file wanted, of rpm packages.
+    pub only: Option<&'a str>,
+}
+
+/// Unpacks an archive, by its name's suffix; false if that is none of an archive. A single compressed file goes to the
+/// root whatever the directory is: a quirk that recipes rely on.
+///
+/// # Errors
+/// The reason, in words.
+pub fn extract(file: &Path, how: &Extract<'_>, options: &Options) -> Result<bool, String> {
+    let said = |error: io::Error| format!("{}: {error}", file.display());
+    let job = Job { file, directory: how.directory, options, strip: how.strip };
+    match Kind::of(&file.to_string_lossy()) {
+        Kind::Other => return Ok(false),
+        Kind::Single(compression) => {
+            let stem = file.file_stem().map(PathBuf::from).unwrap_or_default();
+            job.single(&options.root, &stem, compression).map_err(said)?;
+        }
+        Kind::Rpm => job.native(Modes::Archived, |to, open| rpm::unpack(open, to, how.only)).map_err(said)?,
+        Kind::Zip if how.dos => job.tool("unzip", &["-q", "-o", "-a"], &[])?,
+        Kind::Zip => job.native(Modes::Archived, |to, open| zip::unpack(open, to)).map_err(said)?,
+        Kind::Seven => job.tool("7za", &["x", "-y"], &[])?,
+        Kind::SevenTar => job.seven_tar()?,
+        Kind::Deb => {
+            let selection = Selection { strip: how.strip, without: None };
+            job.native(Modes::Archived, |to, open| deb::unpack(open, to, &selection)).map_err(said)?;
+        }
+        Kind::Tar(compression) => {
+            let selection = Selection { strip: how.strip, without: None };
+            let unpacked =
+                |to: &mut Destination, open: File| tar::unpack(compression.reader(open)?, to, &selection);
+            job.native(Modes::like_tar(), unpacked).map_err(said)?;
+        }
+    }
+    Ok(true)
 }
 
 /// The directory that `subdir` names: below the root, made if need be.
@@ -219,7 +239,7 @@ impl Job<'_> {
         }
     }
 
-    fn seven_tar(&self, failed: &dyn Fn(String) -> FetchError) -> Result<(), FetchError> {
+    fn seven_tar(&self) -> Result<(), String> {
         let mut child = Command::new("7z")
             .args(["x", "-so"])
             .arg(self.file)
@@ -227,18 +247,18 @@ impl Job<'_> {
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::piped())
             .spawn()
-            .map_err(|error| failed(format!("Unpack command 7z could not be run: {error}")))?;
+            .map_err(|error| format!("Unpack command 7z could not be run: {error}"))?;
         let selection = Selection { strip: self.strip, without: None };
         let output = child.stdout.take();
         let result = self.native(Modes::like_tar(), |to, _| match output {
             Some(output) => tar::unpack(output, to, &selection),
             None => Ok(()),
         });
-        let status = child.wait().map_err(|error| failed(error.to_string()))?;
-        result.map_err(|error| failed(format!("{}: {error}", self.file.display())))?;
+        let status = child.wait().map_err(|error| error.to_string())?;
+        result.map_err(|error| format!("{}: {error}", self.file.display()))?;
         match status.code() {
             Some(0) => Ok(()),
-            code => Err(failed(format!("Unpack command 7z failed with return value {}", code.unwrap_or(-1)))),
+            code => Err(format!("Unpack command 7z failed with return value {}", code.unwrap_or(-1))),
         }
     }
 }

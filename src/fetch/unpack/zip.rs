@@ -18,21 +18,42 @@ pub fn unpack(archive: File, to: &mut Destination) -> io::Result<()> {
         let mut entry = archive.by_index(index).map_err(invalid)?;
         let name = entry.name_raw().to_vec();
         let mode = entry.unix_mode();
+        let mtime = changed(&entry);
         if entry.is_symlink() {
             let mut target = Vec::new();
             entry.by_ref().take(MAX_TARGET).read_to_end(&mut target)?;
-            to.symlink(&name, &target, None)?;
+            to.symlink(&name, &target, mtime)?;
         } else if entry.is_dir() {
-            to.directory(&name, mode.unwrap_or(0o755), None)?;
+            to.directory(&name, mode.unwrap_or(0o755), mtime)?;
         } else {
             match mode.unwrap_or_default() & 0o170_000 {
                 0 | 0o100_000 => {}
                 _ => return Err(to.special(&name)),
             }
-            to.file(&name, mode.unwrap_or(0o644) & 0o777, None, &mut entry)?;
+            to.file(&name, mode.unwrap_or(0o644) & 0o777, mtime, &mut entry)?;
         }
     }
     Ok(())
+}
+
+/// When an entry was last changed, in seconds since 1970. The old format has no time zone; it is taken as UTC.
+fn changed<R: Read>(entry: &zip::read::ZipFile<'_, R>) -> Option<i64> {
+    let exact = entry.extra_data_fields().find_map(|field| match field {
+        zip::ExtraField::ExtendedTimestamp(times) => times.mod_time(),
+        _ => None,
+    });
+    if let Some(seconds) = exact {
+        return Some(seconds.into());
+    }
+    let time = entry.last_modified()?;
+    let (year, month) = (i64::from(time.year()), i64::from(time.month()));
+    // Days of the Gregorian calendar, with years that begin in March so that the odd month comes last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days =
+        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + i64::from(time.day())
+            - 719_469;
+    let clock = i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second());
+    Some(days * 86400 + clock)
 }
 
 fn invalid(error: zip::result::ZipError) -> io::Error {
