@@ -12,6 +12,8 @@ pub mod recipe;
 
 pub mod catalog;
 
+pub mod task;
+
 pub mod host;
 
 // The wings, and the ground they stand on.
@@ -21,6 +23,8 @@ pub mod verify;
 pub mod package;
 
 pub mod fetch;
+
+pub mod run;
 
 pub mod ui;
 

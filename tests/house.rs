@@ -10,10 +10,12 @@ const FLOORS: &[&[&str]] = &[
     &["python"],
     &["recipe"],
     &["catalog"],
+    &["task"],
     &["host"],
     &["verify"],
     &["package"],
     &["fetch"],
+    &["run"],
     &["ui"],
     &["cli"],
 ];

@@ -136,16 +136,7 @@ def exported_keys(d):
 def exported_vars(d):
     """Names and values of the exported variables. All are expanded before the first is handed out, since an expansion may change
     the environment."""
-    exported = []
-    for name in list(exported_keys(d)):
-        try:
-            value = d.getVar(name)
-        except Exception as exc:
-            bb.warn("%s: Unable to export ${%s}: %s" % (d.getVar("FILE"), name, exc))
-            continue
-        if value is not None:
-            exported.append((name, str(value)))
-    return exported
+    return engine.exported_vars(d)
 
 
 def _vardeps(name, d):
@@ -168,23 +159,7 @@ def _called(first, wanted, follow):
 
 def emit_func(func, o=sys.__stdout__, d=None):
     """Writes a shell function with all variables and functions it needs."""
-    d = init() if d is None else d
-
-    def commands(name):
-        return set(codeparser.ShellParser(name, logger).parse_shell(d.getVar(name))) | _vardeps(name, d)
-
-    def is_shell(name):
-        return d.getVarFlag(name, "func", False) and not d.getVarFlag(name, "python", False)
-
-    for name in sorted(d.keys()):
-        if not name.startswith("__") and not d.getVarFlag(name, "func", False):
-            emit_var(name, o, d, False)
-    o.write("\n")
-    if emit_var(func, o, d, False):
-        o.write("\n")
-    for name in _called(commands(func), is_shell, commands):
-        if emit_var(name, o, d, False):
-            o.write("\n")
+    o.write(engine.emit_func(init() if d is None else d, func))
 
 
 def emit_func_python(func, o=sys.__stdout__, d=None):

@@ -4,8 +4,10 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use rbake::host::{Channel, send_message, serve as answer};
 use rbake::lang::diagnostic::Severity;
+use rbake::run::Players;
 
 use crate::engine::run;
+use crate::task::PythonRunner;
 
 /// Answers the program's questions until it is done with this process.
 #[pyfunction]
@@ -17,10 +19,10 @@ fn serve(py: Python<'_>) -> PyResult<()> {
             .call0()
             .and_then(|pid| pid.extract())
             .map_err(|error| std::io::Error::other(error.to_string()))?;
-        Ok(child == 0)
+        Ok((child != 0).then_some(child))
     };
     Channel::inherited()
-        .and_then(|channels| answer(channels, run, &fork))
+        .and_then(|channels| answer(channels, run, &fork, &Players(PythonRunner)))
         .map_err(|error| PyOSError::new_err(error.to_string()))
 }
 

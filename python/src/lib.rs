@@ -12,9 +12,14 @@ mod host;
 mod parse;
 mod scan;
 mod signatures;
+mod task;
 mod value;
 
 use pyo3::prelude::*;
+
+/// Reading recipes makes and drops millions of small texts. The C library's allocator takes a fifth of the time for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[pymodule]
 fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -26,5 +31,6 @@ fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     host::add(module)?;
     parse::add(module)?;
     scan::add(module)?;
+    task::add(module)?;
     signatures::add(module)
 }

@@ -6,7 +6,9 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyFrozenSet, PyList};
 use rbake::data::Store;
-use rbake::recipe::basehash::{Inputs, Modules, Signatures, generate};
+use rbake::recipe::basehash::{Inputs, Modules, generate};
+use rbake::recipe::names::Names;
+use rbake::recipe::signatures::Signatures;
 use rustc_hash::FxHashSet;
 
 use crate::datasmart::DataSmart;
@@ -45,37 +47,38 @@ fn build_dependencies<'py>(
     {
         modules.insert(Rc::from(&*key), node.clone());
     }
-    let keys: Vec<String> = strings(keys)?;
+    let keys: FxHashSet<String> = strings(keys)?;
     let exported: Vec<String> = strings(shelldeps)?;
     let inputs = Inputs {
         store: d.get().store(py),
         code: codeparsedata.get().store(py).clone(),
         modules: &modules,
-        keys: keys.into_iter().map(Rc::from).collect(),
+        is_key: Box::new(move |name| keys.contains(name)),
         exported: exported.into_iter().map(Rc::from).collect(),
         excluded_flags: strings(varflagsexcl)?,
-        ignored: strings(ignored_vars)?,
         scanners: &engine.scanners,
     };
-    let (deps, value) = inputs.node(&key).or_raise(py)?;
-    Ok((frozen(py, deps.iter())?, value.map(|value| value.to_string())))
+    let mut names = Names::new(strings(ignored_vars)?);
+    let id = names.id(&key);
+    let node = inputs.node(id, &mut names).or_raise(py)?;
+    let deps = node.deps.iter().filter(|dep| !names.ignores(**dep) && !node.excluded.contains(dep));
+    Ok((frozen(py, deps.map(|dep| names.text(*dep)))?, node.value.map(|value| value.to_string())))
 }
 
 fn signatures(py: Python<'_>, store: &Store, ignored: &Bound<'_, PyAny>) -> PyResult<Signatures> {
     let engine = engine(py)?;
     let modules = engine.modules().or_raise(py)?;
-    let ignored: FxHashSet<String> = strings(ignored)?;
-    let inputs = Inputs::new(store, &modules, ignored, &engine.scanners).or_raise(py)?;
-    generate(&inputs).or_raise(py)
+    let inputs = Inputs::new(store, &modules, &engine.scanners).or_raise(py)?;
+    generate(&inputs, &mut Names::new(strings(ignored)?)).or_raise(py)
 }
 
 type Generated<'py> = (Bound<'py, PyList>, Bound<'py, PyDict>, Bound<'py, PyDict>);
 
 fn nodes<'py>(py: Python<'py>, found: &Signatures) -> PyResult<Generated<'py>> {
     let (deps, values) = (PyDict::new(py), PyDict::new(py));
-    for (name, (refers, value)) in &found.nodes {
-        deps.set_item(&**name, frozen(py, refers.iter())?)?;
-        values.set_item(&**name, value.as_deref())?;
+    for (node, name) in found.nodes().enumerate() {
+        deps.set_item(&**name, frozen(py, found.deps(node))?)?;
+        values.set_item(&**name, found.value(node))?;
     }
     let tasks = PyList::new(py, found.tasks.iter().map(|task| &**task))?;
     Ok((tasks, deps, values))
@@ -95,8 +98,8 @@ type Signed<'py> = (Generated<'py>, Bound<'py, PyDict>, Bound<'py, PyDict>);
 
 fn all<'py>(py: Python<'py>, found: &Signatures) -> PyResult<Signed<'py>> {
     let (reached, hashes) = (PyDict::new(py), PyDict::new(py));
-    for (task, (names, hash)) in found.tasks.iter().zip(found.reached.iter().zip(&found.hashes)) {
-        reached.set_item(&**task, frozen(py, names.iter())?)?;
+    for (at, (task, hash)) in found.tasks.iter().zip(&found.hashes).enumerate() {
+        reached.set_item(&**task, frozen(py, found.reached(at))?)?;
         hashes.set_item(&**task, hash)?;
     }
     Ok((nodes(py, found)?, reached, hashes))

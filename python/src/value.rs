@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyList, PySet, PyString, PyTuple};
 use rbake::data::{Nested, Object, Text, Value};
 use rbake::recipe::{FileDepends, Stamp, StoredTable};
+use rbake::run::TaskDepData;
 
 use crate::datasmart::{DataSmart, wrap};
 
@@ -74,6 +75,9 @@ fn object_to_python<'py>(py: Python<'py>, object: &dyn Object) -> PyResult<Bound
         let items = files.files().iter().map(|(file, stamp)| (&**file, stamp_to_python(py, stamp.as_ref())));
         let items = items.map(|(file, stamp)| Ok((file, stamp?))).collect::<PyResult<Vec<_>>>()?;
         return Ok(PyList::new(py, items)?.into_any());
+    }
+    if let Some(depends) = any.downcast_ref::<TaskDepData>() {
+        return crate::task::depends_to_python(py, depends);
     }
     if let Some(StoredTable(table)) = any.downcast_ref::<StoredTable>() {
         let dict = PyDict::new(py);

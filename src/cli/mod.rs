@@ -2,10 +2,12 @@
 
 pub mod args;
 mod bake;
+mod build;
 mod getvar;
 mod hint;
 pub mod layers;
 mod layers_tool;
+mod run_task;
 mod session;
 
 use std::process::ExitCode;
@@ -13,19 +15,28 @@ use std::process::ExitCode;
 use args::{Command, Invocation};
 
 use crate::host::{Channel, fork_plain, plain_run, serve};
+use crate::run::{NativeRunner, Players};
 
 /// Runs the tool that the program was called as.
 pub fn main() -> ExitCode {
     let arguments: Vec<String> =
         std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     if arguments.get(1).is_some_and(|argument| argument == "--internal-host") {
-        return match Channel::inherited().and_then(|channels| serve(channels, plain_run(), &fork_plain)) {
+        let serving = Channel::inherited()
+            .and_then(|channels| serve(channels, plain_run(), &fork_plain, &Players(NativeRunner)));
+        return match serving {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         };
     }
     if arguments.get(1).is_some_and(|argument| argument == "--internal-dump-all") {
         return bake::dump_all(&arguments);
+    }
+    if arguments.get(1).is_some_and(|argument| argument == "--internal-run-task") {
+        return run_task::run(&arguments);
+    }
+    if arguments.get(1).is_some_and(|argument| argument == "--internal-hashes") {
+        return build::print_hashes(&arguments);
     }
     let Invocation { prog, manner, command } = match args::parse(&arguments, &session::surroundings()) {
         Ok(invocation) => invocation,

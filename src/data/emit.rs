@@ -69,6 +69,10 @@ impl Store {
         } else if !export && !unexport && !function {
             return Ok(out);
         }
+        if !with_history && name.contains(['-', '.', '{', '}', '+']) {
+            // No name for a shell.
+            return Ok(out);
+        }
         let shown = self.expand(name, None)?;
         // Writing to a String can't fail.
         if unexport {

@@ -74,6 +74,17 @@ const RENAMED: [(&str, &str); 9] = [
     ("BB_STAMP_POLICY", "is a deprecated variable and support has been removed"),
 ];
 
+/// What the engine notes down while a recipe is read, some of it in the middle of an expansion. No text refers to them.
+const NOTES: [&str; 7] = [
+    "__siggen",
+    "_task_deps",
+    "__BBAUTOREV_ACTED_UPON",
+    "__BBAUTOREV_SEEN",
+    "__BBHANDLERS_MC",
+    "__BBINSRCREV",
+    "__BBSRCREV_SEEN",
+];
+
 /// The built-in table of renamed variables: old name, new name or sentence.
 pub fn renamed_variables() -> &'static [(&'static str, &'static str)] {
     &RENAMED
@@ -124,6 +135,21 @@ impl Store {
         Store(Rc::new(Inner { context, state: RefCell::new(copy), wrapper: RefCell::default() }))
     }
 
+    /// Puts all layers into one, for a store of which many copies will be made: each read walks all of them.
+    pub fn flatten(&self) {
+        let mut state = self.state();
+        let mut map = Map::default();
+        for layer in state.maps() {
+            for (name, var) in layer {
+                map.entry(name.clone()).or_insert_with(|| var.clone());
+            }
+        }
+        state.top = Map::default();
+        state.own = 0;
+        state.parents = Some(Rc::new(Layer { map, parent: None }));
+        state.base = state.parents.clone();
+    }
+
     /// True if both handles are the same store.
     pub fn same(&self, other: &Store) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
@@ -154,6 +180,18 @@ impl Store {
             }
         }
         Ok(names.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.clone()).collect())
+    }
+
+    /// Whether a name is one of [`Store::keys`]; `overrides` are the store's.
+    pub fn is_key(&self, name: &str, overrides: &Overrides) -> bool {
+        let state = self.state();
+        state.find(name).is_some_and(|var| !var.is_empty() || overrides.any_active(&var.overrides))
+    }
+
+    /// Whether a filter was set for a variable or for what it is a variant of.
+    pub fn has_filter(&self, name: &str) -> bool {
+        let filters = self.state().filters.clone();
+        !filters.is_empty() && filters.contains_key(name.split(':').next().unwrap_or(name))
     }
 
     /// The names that contain `${`, whose expansion is one of the last steps of reading a recipe.
@@ -351,6 +389,15 @@ impl State {
         }
         // The entry was made just above.
         Rc::make_mut(self.top.entry(name.into()).or_default())
+    }
+
+    /// Forgets what a change of `name` may have changed: everything, or for the engine's own notes just those.
+    pub fn changed(&mut self, name: &str) {
+        if NOTES.contains(&name) {
+            self.cache.remove(name);
+        } else {
+            self.clear_cache();
+        }
     }
 
     pub fn clear_cache(&mut self) {

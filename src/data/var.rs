@@ -81,6 +81,14 @@ impl Var {
         self.flags.iter().find(|(flag, _)| &**flag == name).map(|(_, value)| value)
     }
 
+    /// All flags, weak ones included, without the engine's own.
+    pub fn visible_flags(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.flags.iter().filter_map(|(flag, value)| match flag.strip_prefix(WEAK_FLAG) {
+            Some(weak) => self.flag(weak).is_none().then_some((weak, value)),
+            None => (!flag.starts_with(['_', ':'])).then_some((&**flag, value)),
+        })
+    }
+
     /// The weak default of a flag.
     pub fn weak_flag(&self, name: &str) -> Option<&Value> {
         self.flags.iter().find(|(flag, _)| flag.strip_prefix(WEAK_FLAG) == Some(name)).map(|(_, value)| value)

@@ -66,7 +66,7 @@ impl Store {
     /// Sets a variable or queues an operation, by its name.
     pub fn assign(&self, name: &str, assignment: Assignment<'_>) -> Result<(), DataError> {
         self.check_name(name, assignment.origin)?;
-        self.state().clear_cache();
+        self.state().changed(name);
         let Assignment { value, parsing, origin, op, detail } = assignment;
 
         if let Some(queued) = Queued::parse(name) {
@@ -333,7 +333,7 @@ impl Store {
         self.record(origin, name, "del", None, &Value::str(""));
         {
             let mut state = self.state();
-            state.clear_cache();
+            state.changed(name);
             *state.make_mut(name) = super::Var::default();
         }
         if name.contains(':') {

@@ -4,20 +4,24 @@
 //! one; a file that doesn't hash to its own checksum is treated as missing.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::project::Wanted;
 use super::protocol::ConfigRecord;
 use crate::catalog::RecipeRecord;
 use crate::catalog::record::{FileDepend, Fingerprint};
 use crate::recipe::{RecipeFile, stamp_of};
 
 /// Changes whenever the file's layout does.
-const FORMAT: &[u8; 16] = b"rbake parse 0003";
+const FORMAT: &[u8; 16] = b"rbake parse 0004";
+
+/// The file's name.
+const FILE: &str = "rbake-parse.cache";
 
 /// A SHA-256 digest.
 pub type Hash = [u8; 32];
@@ -33,7 +37,7 @@ struct File {
 }
 
 /// A recipe's records and the files they depend on, by place in the table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Entry {
     recipe: RecipeFile,
     priority: i32,
@@ -41,7 +45,7 @@ struct Entry {
     depends: Vec<u32>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Deserialize)]
 struct Content {
     key: Hash,
     needs_python: bool,
@@ -52,6 +56,7 @@ struct Content {
 }
 
 /// The cache of one build directory.
+#[derive(Default)]
 pub struct ParseCache {
     path: PathBuf,
     content: Content,
@@ -64,7 +69,7 @@ impl ParseCache {
     /// Opens the cache in `dir`. `key` stands for everything but files that the metadata's meaning depends on: the environment, the
     /// options, the program itself. With another key, or if the file is damaged, the cache is empty.
     pub fn open(dir: &Path, key: Hash) -> Self {
-        let path = dir.join("rbake-parse.cache");
+        let path = dir.join(FILE);
         let mut content = read(&path).unwrap_or_default();
         if content.key != key {
             let needs_python = content.needs_python;
@@ -78,6 +83,14 @@ impl ParseCache {
             .map(|(at, entry)| ((entry.recipe.mc.clone(), entry.recipe.path.clone()), at))
             .collect();
         ParseCache { path, content, unchanged, by_recipe }
+    }
+
+    /// Whether the metadata needed Python last time, from a glance at the file: right unless the file is damaged.
+    pub fn probably_needs_python(dir: &Path) -> bool {
+        let mut start = [0; FORMAT.len() + 2 * size_of::<Hash>() + 1];
+        let read = fs::File::open(dir.join(FILE)).and_then(|mut file| file.read_exact(&mut start));
+        // What comes first is the format, the checksum, the key, and then the answer.
+        read.is_ok() && start.starts_with(FORMAT) && start.last() == Some(&1)
     }
 
     /// True if the metadata needed Python last time.
@@ -107,22 +120,31 @@ impl ParseCache {
     }
 
     /// The hashes of the configurations that the cached recipes were read with.
-    pub fn configuration_hashes(&self) -> Vec<String> {
-        self.content.configuration.iter().map(|record| record.hash.clone()).collect()
+    pub fn configuration_hashes(&self) -> impl Iterator<Item = &String> {
+        self.content.configuration.iter().map(|record| &record.hash)
     }
 
-    /// A recipe's records, if nothing they depend on changed.
-    pub fn recipe(&mut self, recipe: &RecipeFile, priority: i32) -> Option<&[RecipeRecord]> {
+    /// Takes out a recipe's records, if nothing they depend on changed.
+    pub fn take(&mut self, recipe: &RecipeFile, priority: i32) -> Option<Parsed> {
         let at = *self.by_recipe.get(&(recipe.mc.clone(), recipe.path.clone()))?;
         let entry = &mut self.content.entries[at];
         if entry.recipe != *recipe || entry.priority != priority {
             return None;
         }
         let depends = std::mem::take(&mut entry.depends);
-        let valid = depends.iter().all(|file| self.is_unchanged(*file));
-        let entry = &mut self.content.entries[at];
-        entry.depends = depends;
-        valid.then_some(&*entry.records)
+        if !depends.iter().all(|file| self.is_unchanged(*file)) {
+            return None;
+        }
+        Some(Parsed { records: std::mem::take(&mut self.content.entries[at].records), depends })
+    }
+
+    /// The files that cached recipes depend on, to be added to.
+    pub fn table(&self) -> FileTable {
+        let mut table = FileTable::default();
+        for file in &self.content.files {
+            table.add(&FileDepend { path: file.path.clone(), fingerprint: file.fingerprint });
+        }
+        table
     }
 
     fn is_unchanged(&mut self, file: u32) -> bool {
@@ -144,7 +166,7 @@ impl ParseCache {
         same
     }
 
-    /// Writes a new cache in place of this one.
+    /// Writes a new cache in place of this one. The recipes' files are those of `table`.
     ///
     /// # Errors
     /// The folder can't be made or written to; the old file stays.
@@ -152,32 +174,53 @@ impl ParseCache {
         &self,
         needs_python: bool,
         configuration: &[ConfigRecord],
-        recipes: &[(RecipeFile, i32, Vec<RecipeRecord>, Vec<FileDepend>)],
+        recipes: &[(&Wanted, &Parsed)],
+        mut table: FileTable,
     ) -> io::Result<()> {
-        let mut table = Table::new(&self.content.files);
-        let mut content = Content { key: self.content.key, needs_python, ..Content::default() };
+        let mut records = Vec::with_capacity(configuration.len());
+        let mut configuration_depends = Vec::new();
         for record in configuration {
-            content.configuration_depends.extend(record.depends.iter().map(|depend| table.add(depend)));
-            content.configuration.push(ConfigRecord { depends: Vec::new(), ..record.clone() });
+            configuration_depends.extend(record.depends.iter().map(|depend| table.add(depend)));
+            records.push(ConfigRecord { depends: Vec::new(), ..record.clone() });
         }
-        for (recipe, priority, records, depends) in recipes {
-            content.entries.push(Entry {
-                recipe: recipe.clone(),
-                priority: *priority,
-                records: records.clone(),
-                depends: depends.iter().map(|depend| table.add(depend)).collect(),
-            });
-        }
-        content.files = table.files;
-        write(&self.path, &content)
-    }
-
-    /// The files that a cached recipe depends on, for a new cache that keeps it.
-    pub fn depends(&self, recipe: &RecipeFile) -> Vec<FileDepend> {
-        let Some(at) = self.by_recipe.get(&(recipe.mc.clone(), recipe.path.clone())) else {
-            return Vec::new();
+        // Only files that something still depends on are written, so their places change.
+        let mut places: Vec<Option<u32>> = vec![None; table.files.len()];
+        let mut files = Vec::new();
+        let mut move_all = |depends: &[u32]| -> Vec<u32> {
+            let place = |old: &u32| {
+                *places[*old as usize].get_or_insert_with(|| {
+                    files.push(&table.files[*old as usize]);
+                    files.len() as u32 - 1
+                })
+            };
+            depends.iter().map(place).collect()
         };
-        self.content.entries[*at].depends.iter().map(|file| self.depend(*file)).collect()
+        let configuration_depends = move_all(&configuration_depends);
+        let entries: Vec<_> = recipes
+            .iter()
+            .map(|(wanted, parsed)| {
+                (&wanted.recipe, wanted.priority, &parsed.records, move_all(&parsed.depends))
+            })
+            .collect();
+        let mut hashes: FxHashMap<(&str, Fingerprint), Hash> = FxHashMap::default();
+        for file in &self.content.files {
+            if let (Some(stamp), Some(content)) = (file.fingerprint, file.content) {
+                hashes.insert((&file.path, stamp), content);
+            }
+        }
+        let files: Vec<File> = files
+            .into_iter()
+            .map(|FileDepend { path, fingerprint: stamp }| {
+                let content = stamp.and_then(|stamp| {
+                    let known = hashes.get(&(path.as_str(), stamp)).copied();
+                    // A file that changed since it was read has no hash: it will count as changed next time.
+                    known.or_else(|| content_hash(path).filter(|_| fingerprint(path) == Some(stamp)))
+                });
+                File { path: path.clone(), fingerprint: *stamp, content }
+            })
+            .collect();
+        // The same as a Content, from parts.
+        write(&self.path, &(self.content.key, needs_python, records, configuration_depends, files, entries))
     }
 
     /// The configuration's files.
@@ -191,36 +234,45 @@ impl ParseCache {
     }
 }
 
-/// The table of files of a cache being written.
-struct Table {
-    files: Vec<File>,
-    places: FxHashMap<(String, Option<Fingerprint>), u32>,
-    /// Content hashes known from the cache before.
-    hashes: FxHashMap<(String, Fingerprint), Hash>,
+/// What reading a recipe gave.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// Its variants. Their own lists of files are empty.
+    pub records: Vec<RecipeRecord>,
+    /// What they depend on, by place in the table.
+    pub depends: Vec<u32>,
 }
 
-impl Table {
-    fn new(old: &[File]) -> Self {
-        let hash = |file: &File| Some(((file.path.clone(), file.fingerprint?), file.content?));
-        Table {
-            files: Vec::new(),
-            places: FxHashMap::default(),
-            hashes: old.iter().filter_map(hash).collect(),
+impl Parsed {
+    /// From the records as a worker sends them.
+    pub fn new(mut records: Vec<RecipeRecord>, table: &mut FileTable) -> Self {
+        let mut depends: Vec<u32> = Vec::new();
+        for record in &mut records {
+            let files = std::mem::take(&mut record.file_depends);
+            depends.extend(files.iter().map(|depend| table.add(depend)));
         }
+        depends.sort_unstable();
+        depends.dedup();
+        Parsed { records, depends }
     }
+}
 
+/// Files as they were when something was read, each once.
+#[derive(Default)]
+pub struct FileTable {
+    files: Vec<FileDepend>,
+    places: FxHashMap<(String, Option<Fingerprint>), u32>,
+}
+
+impl FileTable {
     fn add(&mut self, depend: &FileDepend) -> u32 {
+        // Looked up by a copy of the path: there are few files and many mentions, but a mention is short.
         let key = (depend.path.clone(), depend.fingerprint);
         if let Some(place) = self.places.get(&key) {
             return *place;
         }
-        let content = depend.fingerprint.and_then(|stamp| {
-            let known = self.hashes.get(&(depend.path.clone(), stamp)).copied();
-            // A file that changed since it was read has no hash: it will count as changed next time.
-            known.or_else(|| content_hash(&depend.path).filter(|_| fingerprint(&depend.path) == Some(stamp)))
-        });
         let place = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        self.files.push(File { path: depend.path.clone(), fingerprint: depend.fingerprint, content });
+        self.files.push(depend.clone());
         self.places.insert(key, place);
         place
     }
@@ -255,16 +307,37 @@ fn read(path: &Path) -> Option<Content> {
     sound.then_some(content)
 }
 
-fn write(path: &Path, content: &Content) -> io::Result<()> {
+/// A file, and the checksum of what is written to it.
+struct Summed {
+    file: io::BufWriter<fs::File>,
+    sum: Sha256,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.sum.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn write(path: &Path, content: &impl Serialize) -> io::Result<()> {
     let dir = path.parent().ok_or_else(|| io::Error::other("no folder"))?;
     fs::create_dir_all(dir)?;
-    let body = postcard::to_stdvec(content).map_err(io::Error::other)?;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let result = (|| {
         let mut file = fs::File::create(&temporary)?;
         file.write_all(FORMAT)?;
-        file.write_all(&Sha256::digest(&body))?;
-        file.write_all(&body)?;
+        file.write_all(&[0; 32])?;
+        let mut body = Summed { file: io::BufWriter::new(file), sum: Sha256::new() };
+        postcard::to_io(content, &mut body).map_err(io::Error::other)?;
+        let mut file = body.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.seek(io::SeekFrom::Start(FORMAT.len() as u64))?;
+        file.write_all(&body.sum.finalize())?;
         file.sync_all()?;
         fs::rename(&temporary, path)
     })();

@@ -1,10 +1,12 @@
 //! Length-prefixed records over a socket.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{FromRawFd, RawFd};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
+use nix::cmsg_space;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,5 +75,57 @@ impl Channel {
         postcard::from_bytes(&bytes)
             .map(Some)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Passes an open file to the other side, which takes it with [`Channel::receive_file`] after the record that announced it.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    pub fn send_file(&self, file: BorrowedFd<'_>) -> io::Result<()> {
+        let files = [file.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&files)];
+        sendmsg::<()>(self.0.as_raw_fd(), &[IoSlice::new(&[0])], &rights, MsgFlags::MSG_NOSIGNAL, None)?;
+        Ok(())
+    }
+
+    /// Takes the file that the other side passed after the last record.
+    ///
+    /// # Errors
+    /// The connection broke, or no file came.
+    pub fn receive_file(&self) -> io::Result<OwnedFd> {
+        let mut byte = [0];
+        let mut data = [IoSliceMut::new(&mut byte)];
+        let mut space = cmsg_space!(RawFd);
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = recvmsg::<()>(self.0.as_raw_fd(), &mut data, Some(&mut space), flags)?;
+        for part in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(files) = part
+                && let Some(file) = files.first()
+            {
+                // SAFETY: the kernel made this descriptor for us just now, so nothing else owns it.
+                return Ok(unsafe { OwnedFd::from_raw_fd(*file) });
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "a file was announced and didn't come"))
+    }
+
+    /// Ends the connection for all who hold it.
+    pub fn shut(&self) {
+        // It fails only where the other side has ended it already.
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// Another handle on the same connection.
+    ///
+    /// # Errors
+    /// Too many files are open.
+    pub fn try_clone(&self) -> io::Result<Channel> {
+        self.0.try_clone().map(Channel)
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

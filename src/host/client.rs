@@ -1,7 +1,7 @@
 //! The program's side: starting a host, asking it, and ending it.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::channel::{Channel, SOCKETS};
-use super::protocol::{Answer, Failure, Message, Question, Said};
+use super::protocol::{Answer, Failure, Message, Question, Role, Said};
 
 /// What kind of host to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,19 @@ impl Client {
     /// # Errors
     /// The process can't be started.
     pub fn start(kind: &Kind, workers: usize, environment: &[(String, String)]) -> Result<Self, HostError> {
+        Client::start_under(&[], kind, workers, environment)
+    }
+
+    /// The same, as the last arguments of another command: `prefix` is the words of FAKEROOTCMD.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn start_under(
+        prefix: &[String],
+        kind: &Kind,
+        workers: usize,
+        environment: &[(String, String)],
+    ) -> Result<Self, HostError> {
         let mut ours = Vec::new();
         let mut theirs: Vec<OwnedFd> = Vec::new();
         for _ in 0..=workers {
@@ -78,14 +91,22 @@ impl Client {
             theirs.push(their.into());
         }
         let sockets: Vec<String> = theirs.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+        let begin = |program: &std::ffi::OsStr| match prefix {
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            [] => Command::new(program),
+        };
         let mut command = match kind {
             Kind::Plain { program } => {
-                let mut command = Command::new(program);
+                let mut command = begin(program.as_os_str());
                 command.arg("--internal-host");
                 command
             }
             Kind::Python { interpreter, package, .. } => {
-                let mut command = Command::new(interpreter);
+                let mut command = begin(interpreter.as_ref());
                 command.arg("-c").arg(format!(
                     "import sys; sys.path.insert(0, {}); import bb._host; bb._host.main()",
                     crate::data::repr_str(&package.to_string_lossy())
@@ -119,6 +140,38 @@ impl Client {
         ask(&self.own, question, said)
     }
 
+    /// Has the host fork a process with another duty; gives the connection to it.
+    ///
+    /// # Errors
+    /// The host died, or the answer is a failure.
+    pub fn role(&self, role: &Role, said: &mut dyn FnMut(Said)) -> Result<Channel, HostError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let died = |error: io::Error| HostError::Died(format!(" ({error})"));
+        self.own.send(&Question::Role(role.clone())).map_err(died)?;
+        self.own.send_file(theirs.as_fd()).map_err(died)?;
+        drop(theirs);
+        answer(&self.own, said)?;
+        Ok(Channel::new(ours))
+    }
+
+    /// The same, after another question, and without waiting: the answers to both are to be read elsewhere.
+    ///
+    /// # Errors
+    /// The host died.
+    pub fn role_after(
+        &self,
+        question: &Question,
+        role: &Role,
+    ) -> Result<(Channel, impl Iterator<Item = Result<Answer, HostError>> + Send + use<>), HostError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let died = |error: io::Error| HostError::Died(format!(" ({error})"));
+        self.own.send(question).map_err(died)?;
+        self.own.send(&Question::Role(role.clone())).map_err(died)?;
+        self.own.send_file(theirs.as_fd()).map_err(died)?;
+        let own = self.own.try_clone()?;
+        Ok((Channel::new(ours), (0..2).map(move |_| answer(&own, &mut |_| ()))))
+    }
+
     /// The channels of the workers, which exist after [`Question::Fork`].
     pub fn workers(&self) -> &[Channel] {
         &self.workers
@@ -137,6 +190,12 @@ impl Client {
 pub fn ask(channel: &Channel, question: &Question, said: &mut dyn FnMut(Said)) -> Result<Answer, HostError> {
     let died = |error: io::Error| HostError::Died(format!(" ({error})"));
     channel.send(question).map_err(died)?;
+    answer(channel, said)
+}
+
+/// Waits for the end of an answer.
+fn answer(channel: &Channel, said: &mut dyn FnMut(Said)) -> Result<Answer, HostError> {
+    let died = |error: io::Error| HostError::Died(format!(" ({error})"));
     loop {
         match channel.receive::<Message>().map_err(died)? {
             None => return Err(HostError::Died(String::new())),

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
-use super::cache::{Hash, ParseCache, fingerprint};
+use super::cache::{self, FileTable, Hash, ParseCache, fingerprint};
+use super::channel::Channel;
 use super::client::{Client, HostError, Kind, ask, find_python_side};
-use super::protocol::{Answer, ConfigRecord, Failure, Question, Said};
+use super::protocol::{Answer, ConfigRecord, Failure, Question, Role, Said};
 use crate::catalog::RecipeRecord;
-use crate::catalog::record::FileDepend;
 use crate::lang::diagnostic::Severity;
 use crate::recipe::{RecipeFile, Request, find_config};
 
@@ -36,6 +36,21 @@ pub struct Settings {
     pub keep_going: bool,
 }
 
+impl Settings {
+    /// A host with Python.
+    fn python_kind(&self) -> Result<Kind, HostError> {
+        let (package, engine) = find_python_side(&self.program).ok_or_else(|| {
+            HostError::Io(io::Error::new(
+                io::ErrorKind::NotFound,
+                "librbake_engine.so or the bb package isn't beside the program: build all of rbake with `cargo build --release`",
+            ))
+        })?;
+        let interpreter =
+            self.request.env("RBAKE_PYTHON").filter(|path| !path.is_empty()).unwrap_or("python3").to_owned();
+        Ok(Kind::Python { interpreter, package, engine })
+    }
+}
+
 /// A recipe file to be read, with its layer's priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -58,6 +73,43 @@ pub struct Parsed {
     pub failed: Vec<(RecipeFile, Failure)>,
     /// The paths of those that were read.
     pub read: FxHashSet<String>,
+}
+
+/// Starts hosts that read the same configuration as the project's own.
+#[derive(Clone, Debug)]
+pub struct Starter {
+    kind: Kind,
+    settings: Settings,
+}
+
+impl Starter {
+    /// Starts a host as the last arguments of a command, with further environment variables, and asks it to read the
+    /// configuration; the answer is left to be read.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn start_under(
+        &self,
+        prefix: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Client, HostError> {
+        let mut all = self.settings.request.clean_environment();
+        all.extend(environment.iter().cloned());
+        Client::start_under(prefix, &self.kind, 0, &all)
+    }
+
+    /// Starts a host with Python.
+    ///
+    /// # Errors
+    /// The process can't be started.
+    pub fn start_python(&self) -> Result<Client, HostError> {
+        Client::start(&self.settings.python_kind()?, 0, &self.settings.request.clean_environment())
+    }
+
+    /// What the configuration is read from.
+    pub fn request(&self) -> &Request {
+        &self.settings.request
+    }
 }
 
 /// The metadata of a build directory.
@@ -85,20 +137,32 @@ impl Project {
             .and_then(|file| Path::new(file).parent()?.parent().map(Path::to_path_buf))
             .unwrap_or_else(|| PathBuf::from(&settings.cwd));
         let key = cache_key(&settings, bblayers.as_deref());
-        let cache = ParseCache::open(&top.join("cache"), key);
-        let python = cache.needs_python();
+        let folder = top.join("cache");
+        let python = ParseCache::probably_needs_python(&folder);
         let mut project = Project {
             settings,
-            cache,
+            cache: ParseCache::default(),
             configuration: Vec::new(),
             recipes_valid: false,
             host: None,
             forked: false,
             python,
         };
-        // History isn't kept in the cache.
-        let cached = if project.settings.request.tracking { None } else { project.cache.configuration() };
-        match cached.map(<[ConfigRecord]>::to_vec) {
+        // History isn't kept in the cache, so a host reads the configuration at once, and the cache is read beside it.
+        if project.settings.request.tracking {
+            let (cache, configured) = std::thread::scope(|scope| {
+                let cache = scope.spawn(|| ParseCache::open(&folder, key));
+                let configured = project.configure(listener);
+                (cache.join(), configured)
+            });
+            configured?;
+            project.cache = cache.unwrap_or_default();
+            project.recipes_valid = project.is_cached_configuration();
+            return Ok(project);
+        }
+        project.cache = ParseCache::open(&folder, key);
+        project.python = project.cache.needs_python();
+        match project.cache.configuration().map(<[ConfigRecord]>::to_vec) {
             Some(records) => {
                 project.configuration = records;
                 let depends = project.cache.configuration_depends();
@@ -118,24 +182,11 @@ impl Project {
     }
 
     fn kind(&self) -> Result<Kind, HostError> {
-        let program = self.settings.program.clone();
-        if !self.python {
-            return Ok(Kind::Plain { program });
+        if self.python {
+            self.settings.python_kind()
+        } else {
+            Ok(Kind::Plain { program: self.settings.program.clone() })
         }
-        let (package, engine) = find_python_side(&program).ok_or_else(|| {
-            HostError::Io(io::Error::new(
-                io::ErrorKind::NotFound,
-                "librbake_engine.so or the bb package isn't beside the program: build all of rbake with `cargo build --release`",
-            ))
-        })?;
-        let interpreter = self
-            .settings
-            .request
-            .env("RBAKE_PYTHON")
-            .filter(|path| !path.is_empty())
-            .unwrap_or("python3")
-            .to_owned();
-        Ok(Kind::Python { interpreter, package, engine })
     }
 
     fn start(&mut self) -> Result<&Client, HostError> {
@@ -167,14 +218,49 @@ impl Project {
                 other => {
                     held.iter().for_each(|said| tell(listener, said, ""));
                     if let Answer::Configured(records) = other? {
-                        let hashes: Vec<String> = records.iter().map(|record| record.hash.clone()).collect();
-                        self.recipes_valid = hashes == self.cache.configuration_hashes();
                         self.configuration = records;
+                        self.recipes_valid = self.is_cached_configuration();
                     }
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Whether the cached recipes were read with the configuration at hand.
+    fn is_cached_configuration(&self) -> bool {
+        self.configuration.iter().map(|record| &record.hash).eq(self.cache.configuration_hashes())
+    }
+
+    /// Has the host fork a process with another duty; gives the connection to it.
+    ///
+    /// # Errors
+    /// No host can be started, or it died.
+    pub fn role(&mut self, role: &Role, listener: &mut dyn Listener) -> Result<Channel, HostError> {
+        let mut held = Vec::new();
+        let channel = self.ready(listener)?.role(role, &mut |said| held.push(said));
+        held.iter().for_each(|said| tell(listener, said, ""));
+        channel
+    }
+
+    /// Has a Python interpreter read the configuration, if none does yet.
+    ///
+    /// # Errors
+    /// There is no interpreter, or the configuration can't be read.
+    pub fn use_python(&mut self, listener: &mut dyn Listener) -> Result<(), HostError> {
+        if !self.python {
+            self.python = true;
+            self.host = None;
+        }
+        self.ready(listener).map(drop)
+    }
+
+    /// What it takes to start more hosts like this one.
+    ///
+    /// # Errors
+    /// The Python side isn't where the program is.
+    pub fn starter(&self) -> Result<Starter, HostError> {
+        Ok(Starter { kind: self.kind()?, settings: self.settings.clone() })
     }
 
     /// A host that has read the configuration.
@@ -215,11 +301,11 @@ impl Project {
     /// # Errors
     /// No host can be started, or one died. Recipes that can't be read are no error here but in the result.
     pub fn parse(&mut self, wanted: &[Wanted], listener: &mut dyn Listener) -> Result<Parsed, HostError> {
-        let mut slots: Vec<Option<Vec<RecipeRecord>>> = Vec::with_capacity(wanted.len());
+        let mut slots: Vec<Option<cache::Parsed>> = Vec::with_capacity(wanted.len());
+        let mut table = self.cache.table();
         for wanted in wanted {
-            let records =
-                self.recipes_valid.then(|| self.cache.recipe(&wanted.recipe, wanted.priority)).flatten();
-            slots.push(records.map(<[RecipeRecord]>::to_vec));
+            slots
+                .push(self.recipes_valid.then(|| self.cache.take(&wanted.recipe, wanted.priority)).flatten());
         }
         let cached = slots.iter().filter(|slot| slot.is_some()).count();
         let mut parsed = Parsed { cached, ..Parsed::default() };
@@ -231,7 +317,8 @@ impl Project {
                 parsed.cached = 0;
             }
             loop {
-                let needs_python = self.parse_missing(wanted, &mut slots, &mut parsed, listener)?;
+                let needs_python =
+                    self.parse_missing(wanted, &mut slots, &mut table, &mut parsed, listener)?;
                 if !needs_python {
                     break;
                 }
@@ -241,9 +328,9 @@ impl Project {
             }
         }
         if parsed.parsed > 0 || parsed.cached < self.cache.len() {
-            self.save(wanted, &slots, listener);
+            self.save(wanted, &slots, table, listener);
         }
-        parsed.records = slots.into_iter().flatten().flatten().collect();
+        parsed.records = slots.into_iter().flatten().flat_map(|slot| slot.records).collect();
         Ok(parsed)
     }
 
@@ -251,7 +338,8 @@ impl Project {
     fn parse_missing(
         &mut self,
         wanted: &[Wanted],
-        slots: &mut [Option<Vec<RecipeRecord>>],
+        slots: &mut [Option<cache::Parsed>],
+        table: &mut FileTable,
         parsed: &mut Parsed,
         listener: &mut dyn Listener,
     ) -> Result<bool, HostError> {
@@ -302,7 +390,7 @@ impl Project {
                 }
                 match answer {
                     Ok(Answer::Parsed(records)) => {
-                        slots[at] = Some(records);
+                        slots[at] = Some(cache::Parsed::new(records, table));
                         parsed.parsed += 1;
                         parsed.read.insert(recipe.path.clone());
                     }
@@ -373,23 +461,20 @@ impl Project {
         })
     }
 
-    fn save(&self, wanted: &[Wanted], slots: &[Option<Vec<RecipeRecord>>], listener: &mut dyn Listener) {
-        let mut entries = Vec::new();
-        for (wanted, records) in wanted.iter().zip(slots) {
-            let Some(records) =
-                records.as_ref().filter(|records| records.iter().all(|record| !record.nocache))
-            else {
-                continue;
-            };
-            let mut records = records.clone();
-            let mut depends: Vec<FileDepend> =
-                records.iter_mut().flat_map(|record| std::mem::take(&mut record.file_depends)).collect();
-            if depends.is_empty() {
-                depends = self.cache.depends(&wanted.recipe);
-            }
-            entries.push((wanted.recipe.clone(), wanted.priority, records, depends));
-        }
-        if let Err(error) = self.cache.replace(self.python, &self.configuration, &entries) {
+    fn save(
+        &self,
+        wanted: &[Wanted],
+        slots: &[Option<cache::Parsed>],
+        table: FileTable,
+        listener: &mut dyn Listener,
+    ) {
+        let kept = |parsed: &&cache::Parsed| parsed.records.iter().all(|record| !record.nocache);
+        let entries: Vec<_> = wanted
+            .iter()
+            .zip(slots)
+            .filter_map(|(wanted, parsed)| Some((wanted, parsed.as_ref().filter(kept)?)))
+            .collect();
+        if let Err(error) = self.cache.replace(self.python, &self.configuration, &entries, table) {
             listener.said(
                 Severity::Note,
                 &format!(

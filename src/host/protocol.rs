@@ -33,11 +33,22 @@ pub enum Question {
     },
     /// Show one variable.
     Variable(Variable),
+    /// Fork a process with another duty. Its end of the connection follows as a file; the host itself answers `Forked`.
+    Role(Role),
     /// Send all variables of a recipe's variants as JSON lines.
     Dump {
         /// The recipe.
         recipe: RecipeFile,
     },
+}
+
+/// What a process forked from the host is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// It forks a child for each task.
+    Tasks,
+    /// It runs the handlers and functions of metadata whose state spans the whole build.
+    Control,
 }
 
 /// A question about one variable, as `bitbake-getvar` asks it.

@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
 use super::channel::Channel;
-use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Said, Variable};
+use super::protocol::{Answer, ConfigRecord, Failure, Message, Question, Role, Said, Variable};
 use crate::catalog::extract::{Source, extract};
 use crate::catalog::record::{FileDepend, Fingerprint};
 use crate::catalog::{Layers, RecipeFiles, RecipeRecord};
@@ -20,18 +20,31 @@ use crate::recipe::{
     Configuration, Linter, RecipeFile, Run, read_configuration, read_recipe, recorded, virtual_name,
 };
 
+type MessageSink = dyn Fn(Said);
+
 thread_local! {
-    /// The channel that messages of this process go to.
-    static CHANNEL: RefCell<Option<Rc<Channel>>> = const { RefCell::new(None) };
+    /// Where messages of this process go.
+    static SINK: RefCell<Option<Rc<MessageSink>>> = const { RefCell::new(None) };
+}
+
+/// Sets where messages of this process go from now on.
+pub fn set_sink(sink: Rc<MessageSink>) {
+    SINK.with(|known| *known.borrow_mut() = Some(sink));
+}
+
+/// Messages go over a channel to whoever asks questions there.
+fn sink_to(channel: &Rc<Channel>) {
+    let channel = channel.clone();
+    // If the program is gone there is nobody to tell, and the next question's end of file ends this process.
+    set_sink(Rc::new(move |said| drop(channel.send(&Message::Said(said)))));
 }
 
 /// Sends a message to whoever asked this process something; dropped if nobody did.
 /// `once`: it is worth saying once, whichever recipe it came up with.
 pub fn send_message(severity: Severity, text: &str, once: bool) {
-    let channel = CHANNEL.with(|channel| channel.borrow().clone());
-    if let Some(channel) = channel {
-        // If the program is gone there is nobody to tell, and the next question's end of file ends this process.
-        let _ = channel.send(&Message::Said(Said { severity, text: text.to_owned(), once }));
+    let sink = SINK.with(|sink| sink.borrow().clone());
+    if let Some(sink) = sink {
+        sink(Said { severity, text: text.to_owned(), once });
     }
 }
 
@@ -48,28 +61,49 @@ impl Sink for ChannelSink {
     }
 }
 
-/// Makes another process of this one: true in the child.
-pub type Fork<'a> = dyn Fn() -> io::Result<bool> + 'a;
+/// Makes another process of this one: gives its id, and None in the child.
+pub type Fork<'a> = dyn Fn() -> io::Result<Option<i32>> + 'a;
 
 /// Forks a process that has no interpreter.
-pub fn fork_plain() -> io::Result<bool> {
+pub fn fork_plain() -> io::Result<Option<i32>> {
     // SAFETY: a host is single-threaded all its life, so the child may go on as if nothing had happened.
     match unsafe { nix::unistd::fork() } {
-        Ok(nix::unistd::ForkResult::Child) => Ok(true),
-        Ok(nix::unistd::ForkResult::Parent { .. }) => Ok(false),
+        Ok(nix::unistd::ForkResult::Child) => Ok(None),
+        Ok(nix::unistd::ForkResult::Parent { child }) => Ok(Some(child.as_raw())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a process forked from the host works with.
+pub struct Duty<'a> {
+    /// The connection to the program.
+    pub channel: Rc<Channel>,
+    /// The run.
+    pub run: Rc<Run>,
+    /// The configuration as it was read.
+    pub configuration: &'a Configuration,
+    /// Makes another process.
+    pub fork: &'a Fork<'a>,
+}
+
+/// The floors above, which know what the other processes do.
+pub trait Roles {
+    /// Does the work of a role until the connection ends.
+    ///
+    /// # Errors
+    /// The connection broke.
+    fn play(&self, role: &Role, duty: &Duty<'_>) -> io::Result<()>;
 }
 
 /// Answers questions until the program closes the connection. `channels`: the host's own first, then one for each worker.
 ///
 /// # Errors
 /// The connection broke.
-pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Result<()> {
+pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>, roles: &dyn Roles) -> io::Result<()> {
     let mut channels = channels.into_iter();
     let Some(own) = channels.next() else { return Ok(()) };
     let own = Rc::new(own);
-    CHANNEL.with(|channel| *channel.borrow_mut() = Some(own.clone()));
+    sink_to(&own);
     let mut workers: Vec<Channel> = channels.collect();
     let mut service = Service { run, configuration: None, tracking: false, linters: BTreeMap::new() };
     let mut own = own;
@@ -78,7 +112,7 @@ pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Resul
         if let Question::Fork = question {
             let mut child = None;
             for worker in std::mem::take(&mut workers) {
-                if fork()? {
+                if fork()?.is_none() {
                     child = Some(Rc::new(worker));
                     break;
                 }
@@ -86,12 +120,29 @@ pub fn serve(channels: Vec<Channel>, run: Rc<Run>, fork: &Fork<'_>) -> io::Resul
             match child {
                 // What the program says to the host isn't for the worker.
                 Some(worker) => {
-                    CHANNEL.with(|channel| *channel.borrow_mut() = Some(worker.clone()));
+                    sink_to(&worker);
                     own = worker;
                 }
                 None => own.send(&Message::Done(Box::new(Answer::Forked)))?,
             }
             continue;
+        }
+        if let Question::Role(role) = &question {
+            let channel = Channel::new(own.receive_file()?.into());
+            let Some(configuration) = &service.configuration else {
+                let error = DataError::raised("RuntimeError", "the configuration has not been read");
+                own.send(&Message::Done(Box::new(Answer::Failed(Failure::from(&error)))))?;
+                continue;
+            };
+            if fork()?.is_some() {
+                own.send(&Message::Done(Box::new(Answer::Forked)))?;
+                continue;
+            }
+            // Whoever else holds these would keep their other ends from seeing that the host is gone.
+            set_sink(Rc::new(|_| ()));
+            drop((own, workers));
+            let duty = Duty { channel: Rc::new(channel), run: service.run.clone(), configuration, fork };
+            return roles.play(role, &duty);
         }
         let answer = service.answer(question).unwrap_or_else(|error| Answer::Failed(Failure::from(&error)));
         own.send(&Message::Done(Box::new(answer)))?;
@@ -117,9 +168,10 @@ impl Service {
                     let mut record = config_record(mc, store, &self.run.python)?;
                     record.collections = configuration.collections.clone();
                     let mut linter = Linter::new(store)?;
-                    record.lint = linter.configuration(store);
+                    record.lint = linter.configuration(&self.run, store);
                     self.linters.insert(mc.clone(), linter);
                     set_prioritized(store, &record)?;
+                    store.flatten();
                     records.push(record);
                 }
                 if let Some((_, main)) = configuration.stores.first() {
@@ -131,12 +183,12 @@ impl Service {
                 Ok(Answer::Configured(records))
             }
             // Forking is done where the channels are.
-            Question::Fork => Ok(Answer::Forked),
+            Question::Fork | Question::Role(_) => Ok(Answer::Forked),
             Question::Parse { recipe, priority } => {
                 let stores = self.read(&recipe, None)?;
                 let mut records = records(&recipe, priority, &stores)?;
                 if let (Some(last), Some(linter)) = (records.last_mut(), self.linters.get_mut(&recipe.mc)) {
-                    last.lint = linter.recipe(&stores)?;
+                    last.lint = linter.recipe(&self.run, &stores)?;
                 }
                 Ok(Answer::Parsed(records))
             }
@@ -238,9 +290,11 @@ fn records(
 }
 
 /// Variables that the program needs of a configuration, by name.
-const WANTED: [&str; 23] = [
+const WANTED: &[&str] = &[
     "ASSUME_PROVIDED",
     "BBFILES",
+    "BBINCLUDELOGS",
+    "BBINCLUDELOGS_LINES",
     "BBFILE_COLLECTIONS",
     "BBLAYERS",
     "BBMASK",
@@ -250,11 +304,17 @@ const WANTED: [&str; 23] = [
     "BB_CACHEDIR",
     "BB_CONSOLELOG",
     "BB_DEFAULT_TASK",
+    "BB_DEFAULT_UMASK",
     "BB_MULTI_PROVIDER_ALLOWED",
     "BB_NUMBER_PARSE_THREADS",
     "BB_NUMBER_THREADS",
+    "BB_SCHEDULER",
     "BB_SIGNATURE_HANDLER",
+    "BB_SIGNATURE_LOCAL_DIRS_EXCLUDE",
+    "BB_TASKHASH_IGNORE_TASKS",
     "CACHE",
+    "FAKEROOTBASEENV",
+    "FAKEROOTCMD",
     "INHERIT",
     "LAYERSERIES_CORENAMES",
     "MULTI_PROVIDER_ALLOWED",
@@ -264,7 +324,7 @@ const WANTED: [&str; 23] = [
     "BB_DANGLINGAPPENDS_WARNONLY",
 ];
 /// The same, by the beginning of the name.
-const WANTED_PREFIXES: [&str; 8] = [
+const WANTED_PREFIXES: &[&str] = &[
     "BBFILE_PATTERN_",
     "BBFILE_PATTERN_IGNORE_EMPTY_",
     "BBFILE_PRIORITY_",
@@ -273,6 +333,7 @@ const WANTED_PREFIXES: [&str; 8] = [
     "LAYERVERSION_",
     "PREFERRED_",
     "REQUIRED_",
+    "SIGGEN_",
 ];
 
 fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecord, DataError> {

@@ -5,7 +5,8 @@
 /// Short names must be nearly right: one slip in three to five characters, two in up to ten, three in longer names; shorter
 /// ones may differ in case only. Two equally near candidates make a guess a coin toss, so there is none.
 pub fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let allowed = match name.chars().count() {
+    let letters = name.chars().count();
+    let allowed = match letters {
         0..=2 => 0,
         3..=5 => 1,
         6..=10 => 2,
@@ -19,7 +20,7 @@ pub fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str
         }
         let distance = if candidate.eq_ignore_ascii_case(name) {
             0
-        } else if candidate.len().abs_diff(name.len()) > allowed * 4 {
+        } else if candidate.chars().count().abs_diff(letters) > allowed {
             continue;
         } else {
             strsim::osa_distance(name, candidate)

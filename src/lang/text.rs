@@ -19,6 +19,7 @@ struct Inner {
     vars: OnceCell<Box<[(Range<usize>, Rc<str>)]>>,
     python: OnceCell<Box<[(Range<usize>, Rc<str>)]>>,
     twin: OnceCell<Box<dyn Any>>,
+    scan: OnceCell<Rc<dyn Any>>,
 }
 
 impl Text {
@@ -29,6 +30,7 @@ impl Text {
             vars: OnceCell::new(),
             python: OnceCell::new(),
             twin: OnceCell::new(),
+            scan: OnceCell::new(),
         }))
     }
 
@@ -49,6 +51,16 @@ impl Text {
         self.0.python.get_or_init(|| {
             expr::find_python(&self.0.text).map(|(range, code)| (range, code.into())).collect()
         })
+    }
+
+    /// Whether there may be any of both.
+    pub fn has_references(&self) -> bool {
+        memchr::memmem::find(self.0.text.as_bytes(), b"${").is_some()
+    }
+
+    /// Where a scanner keeps what it found out about the text as code: a body that many recipes share is scanned once.
+    pub fn scan(&self) -> &OnceCell<Rc<dyn Any>> {
+        &self.0.scan
     }
 
     /// Where the Python side keeps the same text as an object of its own.
@@ -86,6 +98,12 @@ impl fmt::Debug for Text {
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.text)
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Text::new("")
     }
 }
 

@@ -7,9 +7,10 @@
 use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use sha2::{Digest, Sha256};
 
-use crate::data::{CodeScan, DataError, Level, Origin, Parsed, Store, Text, Value};
+use super::names::{Name, Names};
+use super::signatures::{Graph, Signatures};
+use crate::data::{CodeScan, DataError, Level, Origin, Parsed, Store, Text, Value, Var};
 
 /// What finds references in code. Answers are remembered by text.
 pub trait Scanners {
@@ -21,12 +22,12 @@ pub trait Scanners {
 }
 
 /// A function of a Python module as a node.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ModuleNode {
     /// What its source refers to, with the names of its module's own functions in full.
     pub scan: CodeScan,
     /// SHA-256 of its source.
-    pub hash: Rc<str>,
+    pub hash: Text,
 }
 
 /// The functions of all modules, by dotted name.
@@ -40,49 +41,43 @@ pub struct Inputs<'a> {
     pub code: Store,
     /// Functions of Python modules.
     pub modules: &'a Modules,
-    /// Names that count as functions or variables when code calls them.
-    pub keys: FxHashSet<Rc<str>>,
+    /// Whether what code calls is the name of a function or variable.
+    pub is_key: Box<dyn Fn(&str) -> bool + 'a>,
     /// Exported variables: every shell function depends on them.
     pub exported: Vec<Rc<str>>,
     /// BB_SIGNATURE_EXCLUDE_FLAGS; empty: flags don't count at all.
     pub excluded_flags: FxHashSet<String>,
-    /// BB_BASEHASH_IGNORE_VARS.
-    pub ignored: FxHashSet<String>,
     /// The scanners.
     pub scanners: &'a dyn Scanners,
 }
 
-/// A node: what it refers to, and its text (None: nothing is hashed but the name).
-pub type Node = (FxHashSet<Rc<str>>, Option<Rc<str>>);
-
-/// Everything that was found out about a recipe's tasks.
-#[derive(Default, Clone)]
-pub struct Signatures {
-    /// The tasks, in order of declaration.
-    pub tasks: Vec<Rc<str>>,
-    /// The nodes by name.
-    pub nodes: FxHashMap<Rc<str>, Node>,
-    /// For each task the names it reaches, sorted.
-    pub reached: Vec<Vec<Rc<str>>>,
-    /// For each task its basehash, in hexadecimal.
-    pub hashes: Vec<String>,
+/// What a name refers to, and its text (None: nothing is hashed but the name).
+#[derive(Default)]
+pub struct Node {
+    /// Names referred to. Some may be there twice, and some that are ignored.
+    pub deps: Vec<Name>,
+    /// Names that it doesn't depend on, whatever `deps` says (flag `vardepsexclude`).
+    pub excluded: Vec<Name>,
+    /// The text that is hashed.
+    pub value: Option<Text>,
 }
 
-/// Flags whose expanded text steers the node itself.
-const EXPANDED_FLAGS: [&str; 8] =
-    ["vardeps", "vardepvalue", "vardepsexclude", "exports", "postfuncs", "prefuncs", "lineno", "filename"];
+/// The flags that steer a node.
+const VARDEPS: &str = "vardeps";
+const EXCLUSIONS: &str = "vardepsexclude";
+const FIXED_VALUE: &str = "vardepvalue";
+const VALUE_EXCLUSIONS: &str = "vardepvalueexclude";
 
 impl<'a> Inputs<'a> {
     /// Gathers the inputs from a finished store.
+    ///
+    /// # Errors
+    /// One of the variables that steer hashing can't be expanded.
     pub fn new(
         store: &'a Store,
         modules: &'a Modules,
-        ignored: FxHashSet<String>,
         scanners: &'a dyn Scanners,
     ) -> Result<Self, DataError> {
-        let mut keys: FxHashSet<Rc<str>> =
-            store.keys()?.into_iter().filter(|name| !name.starts_with("__")).collect();
-        keys.extend(modules.keys().cloned());
         let mut exported = Vec::new();
         for name in store.export_candidates() {
             if store.flag_is_true(&name, "export")? && !store.flag_is_true(&name, "unexport")? {
@@ -95,148 +90,185 @@ impl<'a> Inputs<'a> {
             code.set_var(name, value.into(), Origin::engine("basehash"))?;
         }
         let excluded_flags = store.get_words("BB_SIGNATURE_EXCLUDE_FLAGS")?.into_iter().collect();
-        Ok(Inputs { store, code, modules, keys, exported, excluded_flags, ignored, scanners })
+        let overrides = store.need_overrides()?;
+        let is_key = move |name: &str| {
+            modules.contains_key(name) || !name.starts_with("__") && store.is_key(name, &overrides)
+        };
+        Ok(Inputs { store, code, modules, is_key: Box::new(is_key), exported, excluded_flags, scanners })
     }
 
     /// The node of one name.
-    pub fn node(&self, name: &str) -> Result<Node, DataError> {
-        self.try_node(name).inspect_err(|error| {
+    ///
+    /// # Errors
+    /// Its text can't be scanned or expanded.
+    pub fn node(&self, name: Name, names: &mut Names) -> Result<Node, DataError> {
+        let text = names.text(name).clone();
+        self.try_node(name, &text, names).inspect_err(|error| {
             if !matches!(error, DataError::Skip(_) | DataError::NeedsPython(_)) {
-                let (class, text) = error.class_and_text();
-                let repr = crate::data::repr_str(&text);
+                let (class, message) = error.class_and_text();
+                let repr = crate::data::repr_str(&message);
                 let shown = match error {
                     DataError::Handled => "BBHandledException()".to_owned(),
                     DataError::Syntax(error) => error.repr(),
                     _ => format!("{class}({repr})"),
                 };
                 self.store
-                    .log(Level::Warning, &format!("Exception during build_dependencies for {name}: {shown}"));
+                    .log(Level::Warning, &format!("Exception during build_dependencies for {text}: {shown}"));
             }
         })
     }
 
-    fn try_node(&self, name: &str) -> Result<Node, DataError> {
-        let mut deps: FxHashSet<Rc<str>> = FxHashSet::default();
+    fn try_node(&self, id: Name, name: &str, names: &mut Names) -> Result<Node, DataError> {
+        let mut node = Node::default();
         if let Some(module) = self.modules.get(name) {
-            deps.extend(module.scan.references.iter().cloned());
-            self.add_calls(&mut deps, &module.scan.execs);
-            let value = self.with_contains(Some(&module.hash), &module.scan.contains, &[])?;
-            self.drop_ignored(&mut deps);
-            return Ok((deps, Some(value)));
+            node.refer(&module.scan.references, names);
+            self.add_calls(&mut node, &module.scan.execs, names);
+            node.value = Some(self.with_contains(module.hash.clone(), &module.scan.contains, &[], names)?);
+            return Ok(node);
         }
         if let Some(inner) = name.strip_suffix(']') {
-            let mut parts = inner.split('[');
-            let (variable, flag) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            if flag == "vardepvalueexclude" {
-                return Ok((deps, Some("".into())));
-            }
-            let (value, parsed) = self.store.read_flag_parsed(variable, flag)?;
-            deps.extend(parsed.references.iter().cloned());
-            self.add_calls(&mut deps, &parsed.execs);
-            self.drop_ignored(&mut deps);
-            let value = value.filter(|value| *value != Value::None).map(|value| value.to_text().into());
-            return Ok((deps, value));
+            self.flag_node(&mut node, inner, names)?;
+            return Ok(node);
         }
 
-        let flags = self.store.get_flags(name).unwrap_or_default();
-        let raw = |flag: &str| flags.iter().find(|(known, _)| &**known == flag).map(|(_, value)| value);
-        let expanded = |flag: &str| -> Result<Option<String>, DataError> {
-            debug_assert!(EXPANDED_FLAGS.contains(&flag));
-            match raw(flag) {
-                Some(Value::Str(text)) => self.store.expand(text, Some(&format!("{name}[{flag}]"))).map(Some),
-                Some(Value::None) | None => Ok(None),
-                Some(other) => Ok(Some(other.to_text())),
-            }
-        };
-        let vardeps = expanded("vardeps")?;
-        let exclusions = expanded("vardepsexclude")?.unwrap_or_default();
+        let var = self.store.find(name);
+        if var.is_none() {
+            node.value = Some(Text::default());
+            return Ok(node);
+        }
+        let flags = Flags { store: self.store, name, var: var.as_deref() };
+        let exclusions = flags.expanded(EXCLUSIONS)?.unwrap_or_default();
         let exclusions: Vec<&str> = exclusions.split_whitespace().collect();
-        let is_true = |flag: &str| raw(flag).is_some_and(Value::truth);
-
-        let mut value: Rc<str>;
-        if let Some(fixed) = expanded("vardepvalue")? {
-            value = fixed.into();
-        } else if is_true("func") {
-            if is_true("python") {
-                let code = self.code.get_raw(name)?;
-                match code.as_ref().and_then(Value::as_text) {
-                    Some(text) => {
-                        let scan = self.scanners.python(self.store, name, text)?;
-                        deps.extend(scan.references.iter().cloned());
-                        self.add_calls(&mut deps, &scan.execs);
-                        value = self.with_contains(Some(text), &scan.contains, &exclusions)?;
-                    }
-                    None => value = "".into(),
-                }
+        let mut value = if let Some(fixed) = flags.expanded(FIXED_VALUE)? {
+            fixed
+        } else if flags.is_true("func") {
+            let value = if flags.is_true("python") {
+                self.python_function(&mut node, name, &exclusions, names)?
             } else {
-                let (text, parsed) = self.code.read_parsed(name)?;
-                deps.extend(self.exported.iter().cloned());
-                deps.extend(parsed.references.iter().cloned());
-                if let Some(code) = parsed.text() {
-                    let commands = self.scanners.shell(self.store, name, code)?;
-                    self.add_calls(&mut deps, &commands);
-                }
-                self.add_calls(&mut deps, &parsed.execs);
-                value = self.with_contains(text_of(&text).as_deref(), &parsed.contains, &exclusions)?;
-                value = self.with_removes(value, &mut deps, &parsed, &exclusions)?;
-            }
+                self.shell_function(&mut node, name, &exclusions, names)?
+            };
             for flag in ["prefuncs", "postfuncs", "exports"] {
-                if let Some(words) = expanded(flag)? {
-                    deps.extend(words.split_whitespace().map(Rc::from));
+                if let Some(words) = flags.expanded(flag)? {
+                    node.deps.extend(words.split_whitespace().map(|word| names.id(word)));
                 }
             }
+            value
+        } else if let Some(constant) = var.as_deref().and_then(|var| self.constant(name, var)) {
+            constant
         } else {
             let (text, parsed) = self.store.read_parsed(name)?;
-            deps.extend(parsed.references.iter().cloned());
-            self.add_calls(&mut deps, &parsed.execs);
-            value = self.with_contains(text_of(&text).as_deref(), &parsed.contains, &exclusions)?;
-            value = self.with_removes(value, &mut deps, &parsed, &exclusions)?;
-        }
-
-        if let Some(excluded) = raw("vardepvalueexclude") {
+            node.refer(&parsed.references, names);
+            self.add_calls(&mut node, &parsed.execs, names);
+            let value = self.with_contains(text_of(text), &parsed.contains, &exclusions, names)?;
+            self.with_removes(value, &mut node, &parsed, &exclusions, names)?
+        };
+        if let Some(excluded) = flags.raw(VALUE_EXCLUSIONS) {
             for part in excluded.to_text().split('|').filter(|part| !part.is_empty()) {
                 value = value.replace(part, "").into();
             }
         }
+        node.value = Some(value);
         if !self.excluded_flags.is_empty() {
-            for (flag, _) in flags.iter().filter(|(flag, _)| !self.excluded_flags.contains(&**flag)) {
-                deps.insert(format!("{name}[{flag}]").into());
+            for (flag, _) in flags.visible().filter(|(flag, _)| !self.excluded_flags.contains(*flag)) {
+                let flag = names.flag(id, flag);
+                node.deps.push(flag);
             }
         }
-        if let Some(words) = &vardeps {
-            deps.extend(words.split_whitespace().map(Rc::from));
+        if let Some(words) = flags.expanded(VARDEPS)? {
+            node.deps.extend(words.split_whitespace().map(|word| names.id(word)));
         }
-        for word in exclusions {
-            deps.remove(word);
-        }
-        self.drop_ignored(&mut deps);
-        Ok((deps, Some(value)))
+        node.excluded.extend(exclusions.into_iter().map(|word| names.id(word)));
+        Ok(node)
     }
 
-    fn add_calls(&self, deps: &mut FxHashSet<Rc<str>>, calls: &[Rc<str>]) {
-        deps.extend(calls.iter().filter(|call| self.keys.contains(*call)).cloned());
+    /// The node of a flag, `NAME[FLAG` without the bracket at the end.
+    fn flag_node(&self, node: &mut Node, inner: &str, names: &mut Names) -> Result<(), DataError> {
+        let mut parts = inner.split('[');
+        let (variable, flag) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if flag == VALUE_EXCLUSIONS {
+            node.value = Some("".into());
+            return Ok(());
+        }
+        // `_content` is the variable itself, whose value is more than what is in the flag.
+        let value = match self.store.get_flag_raw(variable, flag)? {
+            value if flag != "_content" && !value.as_ref().is_some_and(has_references) => value,
+            _ => {
+                let (value, parsed) = self.store.read_flag_parsed(variable, flag)?;
+                node.refer(&parsed.references, names);
+                self.add_calls(node, &parsed.execs, names);
+                value
+            }
+        };
+        node.value = value.filter(|value| *value != Value::None).map(into_text);
+        Ok(())
     }
 
-    fn drop_ignored(&self, deps: &mut FxHashSet<Rc<str>>) {
-        deps.retain(|name| !self.ignored.contains(&**name));
+    /// The text of a variable that is nothing but a text without references.
+    fn constant(&self, name: &str, var: &Var) -> Option<Text> {
+        let plain = var.overrides.is_empty()
+            && var.append.is_empty()
+            && var.prepend.is_empty()
+            && var.remove.is_empty()
+            && !self.store.has_filter(name);
+        match &var.content {
+            Some(Value::Str(text)) if plain && !text.has_references() => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn python_function(
+        &self,
+        node: &mut Node,
+        name: &str,
+        exclusions: &[&str],
+        names: &mut Names,
+    ) -> Result<Text, DataError> {
+        let Some(Value::Str(text)) = self.code.get_raw(name)? else { return Ok("".into()) };
+        let scan = self.scanners.python(self.store, name, &text)?;
+        node.refer(&scan.references, names);
+        self.add_calls(node, &scan.execs, names);
+        self.with_contains(text, &scan.contains, exclusions, names)
+    }
+
+    fn shell_function(
+        &self,
+        node: &mut Node,
+        name: &str,
+        exclusions: &[&str],
+        names: &mut Names,
+    ) -> Result<Text, DataError> {
+        let (text, parsed) = self.code.read_parsed(name)?;
+        node.refer(&self.exported, names);
+        node.refer(&parsed.references, names);
+        if let Some(code) = parsed.text() {
+            let commands = self.scanners.shell(self.store, name, code)?;
+            self.add_calls(node, &commands, names);
+        }
+        self.add_calls(node, &parsed.execs, names);
+        let value = self.with_contains(text_of(text), &parsed.contains, exclusions, names)?;
+        self.with_removes(value, node, &parsed, exclusions, names)
+    }
+
+    fn add_calls(&self, node: &mut Node, calls: &[Rc<str>], names: &mut Names) {
+        node.deps.extend(calls.iter().filter(|call| (self.is_key)(call)).map(|call| names.id(call)));
     }
 
     /// The text, and for every word that code asks a variable for whether it is there.
     fn with_contains(
         &self,
-        text: Option<&str>,
+        text: Text,
         contains: &[(Rc<str>, Vec<Rc<str>>)],
         exclusions: &[&str],
-    ) -> Result<Rc<str>, DataError> {
-        let text = text.unwrap_or_default();
+        names: &Names,
+    ) -> Result<Text, DataError> {
         if contains.is_empty() {
-            return Ok(text.into());
+            return Ok(text);
         }
-        let mut out = text.to_owned();
+        let mut out = text.to_string();
         let mut sorted: Vec<&(Rc<str>, Vec<Rc<str>>)> = contains.iter().collect();
         sorted.sort();
         for (name, items) in sorted {
-            if exclusions.contains(&&**name) || self.ignored.contains(&**name) {
+            if exclusions.contains(&&**name) || names.is_ignored(name) {
                 continue;
             }
             let value = self.store.get_str(name)?;
@@ -254,145 +286,104 @@ impl<'a> Inputs<'a> {
     /// Adds the texts of effective removes. Only what the first one refers to becomes a dependency.
     fn with_removes(
         &self,
-        mut value: Rc<str>,
-        deps: &mut FxHashSet<Rc<str>>,
+        mut value: Text,
+        node: &mut Node,
         parsed: &Parsed,
         exclusions: &[&str],
-    ) -> Result<Rc<str>, DataError> {
+        names: &mut Names,
+    ) -> Result<Text, DataError> {
         let Some(removes) = &parsed.removes else { return Ok(value) };
         let mut sorted: Vec<&Text> = removes.iter().collect();
         sorted.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         for (at, remove) in sorted.into_iter().enumerate() {
             let inner = self.store.expand_with_refs(&Value::Str(remove.clone()), None)?;
             if at == 0 {
-                deps.extend(inner.references.iter().cloned());
+                node.refer(&inner.references, names);
             }
-            value = self.with_contains(
-                Some(&format!("{value}\n_remove of {remove}")),
-                &inner.contains,
-                exclusions,
-            )?;
+            let text = Text::from(format!("{value}\n_remove of {remove}"));
+            value = self.with_contains(text, &inner.contains, exclusions, names)?;
         }
         Ok(value)
     }
 }
 
-fn text_of(value: &Option<Value>) -> Option<Rc<str>> {
-    value.as_ref().filter(|value| value.truth()).map(|value| value.to_text().into())
+impl Node {
+    fn refer(&mut self, references: &[Rc<str>], names: &mut Names) {
+        self.deps.extend(references.iter().map(|name| names.id(name)));
+    }
+}
+
+/// The flags of a variable.
+struct Flags<'v> {
+    store: &'v Store,
+    name: &'v str,
+    var: Option<&'v Var>,
+}
+
+impl<'v> Flags<'v> {
+    /// A flag's value as set, or its weak default.
+    fn raw(&self, flag: &str) -> Option<&'v Value> {
+        self.var.and_then(|var| var.flag(flag).or_else(|| var.weak_flag(flag)))
+    }
+
+    fn is_true(&self, flag: &str) -> bool {
+        self.raw(flag).is_some_and(Value::truth)
+    }
+
+    fn expanded(&self, flag: &str) -> Result<Option<Text>, DataError> {
+        match self.raw(flag) {
+            Some(Value::Str(text)) if text.has_references() => {
+                let key = format!("{}[{flag}]", self.name);
+                self.store.expand(text, Some(&key)).map(|text| Some(text.into()))
+            }
+            Some(Value::Str(text)) => Ok(Some(text.clone())),
+            Some(Value::None) | None => Ok(None),
+            Some(other) => Ok(Some(other.to_text().into())),
+        }
+    }
+
+    /// All flags but the engine's own.
+    fn visible(&self) -> impl Iterator<Item = (&'v str, &'v Value)> {
+        self.var.into_iter().flat_map(|var| var.visible_flags())
+    }
+}
+
+fn text_of(value: Option<Value>) -> Text {
+    value.filter(Value::truth).map_or_else(Text::default, into_text)
+}
+
+fn has_references(value: &Value) -> bool {
+    value.as_text().is_some_and(Text::has_references)
+}
+
+fn into_text(value: Value) -> Text {
+    match value {
+        Value::Str(text) => text,
+        other => other.to_text().into(),
+    }
 }
 
 /// Finds the nodes that the tasks of a store reach, and hashes them.
 ///
 /// # Errors
 /// A text can't be scanned or expanded.
-pub fn generate(inputs: &Inputs<'_>) -> Result<Signatures, DataError> {
+pub fn generate(inputs: &Inputs<'_>, names: &mut Names) -> Result<Signatures, DataError> {
     let tasks = inputs.store.get_raw("__BBTASKS")?.map(|names| names.strings()).unwrap_or_default();
     let mut graph = Graph::default();
-    let tasks: Vec<Rc<str>> = tasks.into_iter().map(Rc::from).collect();
-    let mut ids = Vec::with_capacity(tasks.len());
-    let mut next = 0;
+    names.begin();
     for task in &tasks {
-        ids.push(graph.id(task));
+        let task = names.id(task);
+        graph.task(task, names);
         // Everything one task reaches before the next task is looked at: a variable with a filter reads differently once it has
         // been looked at unexpanded, so BitBake's order decides hashes.
-        while next < graph.names.len() {
-            let name = graph.names[next].clone();
-            let (deps, value) = inputs.node(&name)?;
-            let deps: Vec<usize> = deps.iter().map(|dep| graph.id(dep)).collect();
-            graph.edges.push(deps);
-            graph.values.push(value);
-            next += 1;
+        while let Some(name) = graph.next() {
+            let node = inputs.node(name, names)?;
+            graph.add(node, names);
         }
     }
-    let reach = graph.closures(&ids);
-    let mut order: Vec<usize> = (0..graph.names.len()).collect();
-    order.sort_by(|a, b| graph.names[*a].cmp(&graph.names[*b]));
-
-    let mut signatures = Signatures::default();
-    for ((task, id), reach) in tasks.iter().zip(&ids).zip(&reach) {
-        if graph.values[*id].is_none() {
-            inputs.store.log(Level::Error, &format!("Task {task} seems to be empty?!"));
-        }
-        let mut hash = Sha256::new();
-        hash.update(graph.values[*id].as_deref().unwrap_or_default());
-        let mut names = Vec::new();
-        for node in order.iter().filter(|node| reach.has(**node)) {
-            hash.update(&*graph.names[*node]);
-            if let Some(value) = &graph.values[*node] {
-                hash.update(&**value);
-            }
-            names.push(graph.names[*node].clone());
-        }
-        signatures.hashes.push(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
-        signatures.reached.push(names);
+    let signatures = graph.sign(names);
+    for task in signatures.empty_tasks() {
+        inputs.store.log(Level::Error, &format!("Task {task} seems to be empty?!"));
     }
-    signatures.nodes = graph
-        .names
-        .iter()
-        .zip(graph.edges.iter().zip(&graph.values))
-        .map(|(name, (edges, value))| {
-            let deps = edges.iter().map(|edge| graph.names[*edge].clone()).collect();
-            (name.clone(), (deps, value.clone()))
-        })
-        .collect();
-    signatures.tasks = tasks;
     Ok(signatures)
-}
-
-/// Nodes by number.
-#[derive(Default)]
-struct Graph {
-    names: Vec<Rc<str>>,
-    numbers: FxHashMap<Rc<str>, usize>,
-    edges: Vec<Vec<usize>>,
-    values: Vec<Option<Rc<str>>>,
-}
-
-impl Graph {
-    fn id(&mut self, name: &Rc<str>) -> usize {
-        if let Some(id) = self.numbers.get(name) {
-            return *id;
-        }
-        let id = self.names.len();
-        self.names.push(name.clone());
-        self.numbers.insert(name.clone(), id);
-        id
-    }
-
-    /// For each start the nodes reached over at least one edge.
-    fn closures(&self, starts: &[usize]) -> Vec<Bits> {
-        starts
-            .iter()
-            .map(|start| {
-                let mut seen = Bits::new(self.names.len());
-                let mut queue: Vec<usize> = self.edges[*start].clone();
-                while let Some(node) = queue.pop() {
-                    if seen.insert(node) {
-                        queue.extend(self.edges[node].iter().filter(|next| !seen.has(**next)));
-                    }
-                }
-                seen
-            })
-            .collect()
-    }
-}
-
-/// A set of small numbers.
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn new(size: usize) -> Self {
-        Bits(vec![0; size.div_ceil(64)])
-    }
-
-    fn has(&self, at: usize) -> bool {
-        self.0[at / 64] & (1 << (at % 64)) != 0
-    }
-
-    /// True if it was not there.
-    fn insert(&mut self, at: usize) -> bool {
-        let new = !self.has(at);
-        self.0[at / 64] |= 1 << (at % 64);
-        new
-    }
 }

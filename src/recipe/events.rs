@@ -61,6 +61,18 @@ impl Run {
         *self.handlers.borrow_mut() = handlers;
     }
 
+    /// The classes of events that handlers want; None if one wants all.
+    pub fn wanted_events(&self) -> Option<Vec<String>> {
+        let mut wanted = Vec::new();
+        for handler in self.handlers.borrow().iter() {
+            if handler.mask.is_empty() || handler.mask.iter().any(|mask| &**mask == "*") {
+                return None;
+            }
+            wanted.extend(handler.mask.iter().map(|mask| mask.to_string()));
+        }
+        Some(wanted)
+    }
+
     /// The handlers that want an event and belong to the store. `class` is the full name of its class, such as `bb.event.ConfigParsed`.
     pub fn handlers_for(&self, store: &Store, class: &str) -> Result<Vec<Handler>, DataError> {
         let mut wanted: Vec<Handler> =

@@ -9,8 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::depends::recorded;
+use super::run::Run;
 use crate::data::{DataError, Store};
-use crate::lang::lines::{self, FileKind};
 use crate::lang::statement::{Located, Statement};
 use crate::lang::suggest;
 
@@ -159,11 +159,11 @@ impl Linter {
     }
 
     /// The facts about the configuration's own files. Tasks are left to the recipes.
-    pub fn configuration(&mut self, configuration: &Store) -> LintFacts {
+    pub fn configuration(&mut self, run: &Run, configuration: &Store) -> LintFacts {
         let mut facts = LintFacts { overrides: self.overrides.clone(), ..LintFacts::default() };
         for (path, _) in recorded(configuration, "__base_depends").iter().filter(|(_, stamp)| stamp.is_some())
         {
-            for mention in self.mentions(path).iter() {
+            for mention in self.mentions(run, path).iter() {
                 let meant = match mention.kind {
                     SuspectKind::Override => self.meant(&mention.word),
                     SuspectKind::Flag => mention.meant.map(str::to_owned),
@@ -179,7 +179,7 @@ impl Linter {
     ///
     /// # Errors
     /// OVERRIDES or PACKAGES can't be expanded.
-    pub fn recipe(&mut self, stores: &[(String, Store)]) -> Result<LintFacts, DataError> {
+    pub fn recipe(&mut self, run: &Run, stores: &[(String, Store)]) -> Result<LintFacts, DataError> {
         let known: FxHashSet<&str> = self.overrides.iter().map(String::as_str).collect();
         let mut own: Vec<String> = Vec::new();
         let mut packages: Vec<String> = Vec::new();
@@ -189,8 +189,18 @@ impl Linter {
             packages.extend(store.get_words("PACKAGES")?);
             tasks.extend(store.get_raw("__BBTASKS")?.map(|names| names.strings()).unwrap_or_default());
         }
-        own.sort_unstable();
-        own.dedup();
+        for words in [&mut own, &mut packages, &mut tasks] {
+            words.sort_unstable();
+            words.dedup();
+        }
+        let right: FxHashSet<Rc<str>> = self
+            .overrides
+            .iter()
+            .chain(&own)
+            .chain(&packages)
+            .chain(&tasks)
+            .map(|word| word.as_str().into())
+            .collect();
         let mut facts = LintFacts::default();
         let mut seen = FxHashSet::default();
         for (_, store) in stores {
@@ -200,26 +210,21 @@ impl Linter {
                 }
                 // What the recipe's own files say may be about the recipe's own names.
                 let of_class = path.ends_with(".bbclass");
-                for mention in self.mentions(&path).iter() {
+                for mention in self.mentions(run, &path).iter() {
                     let word = &*mention.word;
+                    if mention.kind != SuspectKind::Flag && right.contains(word) {
+                        continue;
+                    }
                     let meant = match mention.kind {
                         SuspectKind::Flag => mention.meant.map(str::to_owned),
                         SuspectKind::Task => {
                             did_you_mean(word, tasks.iter().map(String::as_str)).map(str::to_owned)
                         }
                         SuspectKind::Override => {
-                            let mut names = own.iter().chain(&packages).map(String::as_str);
-                            if names.clone().any(|name| name == word)
-                                || self.overrides.iter().any(|name| name == word)
-                            {
-                                None
-                            } else {
-                                self.meant(&mention.word).or_else(|| {
-                                    (!of_class)
-                                        .then(|| did_you_mean(word, &mut names).map(str::to_owned))
-                                        .flatten()
-                                })
-                            }
+                            let names = own.iter().chain(&packages).map(String::as_str);
+                            self.meant(&mention.word).or_else(|| {
+                                (!of_class).then(|| did_you_mean(word, names).map(str::to_owned)).flatten()
+                            })
                         }
                     };
                     facts.suspects.extend(meant.map(|meant| suspect(&path, mention, meant)));
@@ -240,11 +245,16 @@ impl Linter {
         near.clone()
     }
 
-    fn mentions(&mut self, path: &Rc<str>) -> Rc<[Mention]> {
+    fn mentions(&mut self, run: &Run, path: &Rc<str>) -> Rc<[Mention]> {
         if let Some(known) = self.files.get(path) {
             return known.clone();
         }
-        let found: Rc<[Mention]> = mentions(path).into();
+        let mut found = Vec::new();
+        // What couldn't be read was reported where it was needed; other files than metadata never were.
+        if let Some(file) = run.known_statements(path) {
+            file.statements.iter().for_each(|located| of_statement(located, &mut found));
+        }
+        let found: Rc<[Mention]> = found.into();
         // A recipe is read by nobody else.
         if !path.ends_with(".bb") {
             self.files.insert(path.clone(), found.clone());
@@ -266,24 +276,6 @@ fn suspect(path: &str, mention: &Mention, meant: String) -> Suspect {
         word: mention.word.to_string(),
         meant,
     }
-}
-
-/// The words of a metadata file that have to be looked at; none of other files.
-fn mentions(path: &str) -> Vec<Mention> {
-    let kind = match FileKind::of(path) {
-        Some(FileKind::Config { .. }) => FileKind::Config { base: true },
-        Some(FileKind::Recipe) => FileKind::Recipe,
-        None if path.ends_with(".bbappend") => FileKind::Recipe,
-        None => return Vec::new(),
-    };
-    let Ok(text) = std::fs::read_to_string(path) else { return Vec::new() };
-    // What can't be read was reported where it was needed.
-    let Ok(file) = lines::parse(&text, path, "", kind) else { return Vec::new() };
-    let mut found = Vec::new();
-    for located in &file.statements {
-        of_statement(located, &mut found);
-    }
-    found
 }
 
 fn of_statement(located: &Located, found: &mut Vec<Mention>) {

@@ -9,10 +9,12 @@ mod finalise;
 mod fragments;
 mod inherit;
 mod lint;
+pub mod names;
 mod read;
 mod run;
 pub mod scanners;
 mod sign;
+pub mod signatures;
 mod tasks;
 
 pub use config::{Configuration, Request, find_config, read_configuration};
@@ -23,4 +25,5 @@ pub use lint::{LintFacts, Linter, Suspect, SuspectKind};
 pub use read::{RecipeFile, read_recipe};
 pub use run::{Run, absolute, dirname, io_error, join, stamp_of};
 pub use sign::Signed;
+pub use signatures::hex;
 pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task, task_table};

@@ -26,6 +26,7 @@ pub fn read_recipe(
     only: Option<&str>,
 ) -> Result<Vec<(String, Store)>, DataError> {
     const HERE: &str = "read_recipe";
+    run.begin_recipe();
     let store = configuration.copy();
     if let Some(only) = only {
         let only = if only.is_empty() { "default" } else { only };

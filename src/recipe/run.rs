@@ -21,6 +21,8 @@ pub struct Run {
     /// The context of every store.
     pub context: Rc<Context>,
     statements: RefCell<FxHashMap<Rc<str>, Rc<File>>>,
+    /// Those of the configuration's files, then those of the recipe's own that is being read.
+    own: RefCell<FxHashMap<Rc<str>, Rc<File>>>,
     stamps: RefCell<FxHashMap<Rc<str>, Option<Stamp>>>,
     pub(super) handlers: RefCell<Vec<Handler>>,
     /// How many files are being read, one inside the other.
@@ -51,6 +53,7 @@ impl Run {
             python,
             context,
             statements: RefCell::default(),
+            own: RefCell::default(),
             stamps: RefCell::default(),
             handlers: RefCell::default(),
             depth: Rc::default(),
@@ -118,6 +121,7 @@ impl Run {
     pub fn forget_files(&self) {
         self.stamps.borrow_mut().clear();
         self.statements.borrow_mut().clear();
+        self.own.borrow_mut().clear();
     }
 
     /// Looks for `item` along a colon-separated path: the file found, made absolute, and every place tried.
@@ -132,6 +136,30 @@ impl Run {
             }
         }
         (None, tried)
+    }
+
+    /// Classes and include files whose statements are kept, by absolute path.
+    pub fn kept_files(&self) -> Vec<String> {
+        self.statements.borrow().keys().map(|path| path.to_string()).collect()
+    }
+
+    /// Reads the statements of classes and include files ahead, for the processes to be forked from this one. What is wrong with them
+    /// is for whoever needs them to find.
+    pub fn keep_files(&self, paths: &[String]) {
+        for path in paths.iter().filter(|path| keepable(path)) {
+            if self.statements.borrow().contains_key(path.as_str()) {
+                continue;
+            }
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            let base = path.rsplit('/').next().unwrap_or(path);
+            let class = base.strip_suffix(".bbclass").unwrap_or_default();
+            // Warnings are said while reading, so a file with one is read each time.
+            if let Ok(file) = lines::parse(&text, path, class, FileKind::Recipe)
+                && file.warnings.is_empty()
+            {
+                self.statements.borrow_mut().insert(path.as_str().into(), Rc::new(file));
+            }
+        }
     }
 
     /// A file's statements. Those of classes and include files are kept: many recipes share them.
@@ -163,10 +191,20 @@ impl Run {
             self.python.log(Level::Warning, &warning.text);
         }
         let file = Rc::new(file);
-        if shown.ends_with(".bbclass") || shown.ends_with(".inc") {
-            self.statements.borrow_mut().insert(path.into(), file.clone());
-        }
+        let keep = if keepable(shown) { &self.statements } else { &self.own };
+        keep.borrow_mut().insert(path.into(), file.clone());
         Ok(file)
+    }
+
+    /// Forgets the statements of the files that only the last recipe read.
+    pub(super) fn begin_recipe(&self) {
+        self.own.borrow_mut().clear();
+    }
+
+    /// The statements of a file that the recipe at hand, or all recipes, read.
+    pub(super) fn known_statements(&self, path: &str) -> Option<Rc<File>> {
+        let shared = self.statements.borrow().get(path).cloned();
+        shared.or_else(|| self.own.borrow().get(path).cloned())
     }
 
     fn syntax_error(&self, path: &str, error: SyntaxError) -> DataError {
@@ -176,6 +214,11 @@ impl Run {
         }
         DataError::Parse { file: path.into(), line: error.line, message: error.message }
     }
+}
+
+/// Many recipes share such a file.
+fn keepable(path: &str) -> bool {
+    path.ends_with(".bbclass") || path.ends_with(".inc")
 }
 
 /// `os.path.join` of two parts.

@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest, Sha256};
 
 use super::basehash::{ModuleNode, Modules, Scanners};
+use super::signatures::hex;
 use crate::data::{CodeError, CodeScan, DataError, Level, Store, Text};
 use crate::lang::shell::{self, ShellErrorKind, ShellSyntaxError};
 use crate::python::interpreter::ModuleFunction;
@@ -15,7 +16,8 @@ use crate::python::scope::Python;
 /// Scans code and remembers the answers by its text.
 pub struct CodeScanners {
     python: Rc<Python>,
-    shells: RefCell<FxHashMap<Rc<str>, Rc<[Rc<str>]>>>,
+    /// By the code's digest: expanded functions are long, and nearly every recipe has some of its own.
+    shells: RefCell<FxHashMap<[u8; 32], Rc<[Rc<str>]>>>,
 }
 
 impl CodeScanners {
@@ -27,15 +29,22 @@ impl CodeScanners {
 
 impl Scanners for CodeScanners {
     fn python(&self, store: &Store, name: &str, code: &Text) -> Result<Rc<CodeScan>, DataError> {
-        self.python.scan_code(code).map_err(|error| located(&self.python, store, name, code, error))
+        if let Some(known) = code.scan().get().and_then(|scan| scan.clone().downcast::<CodeScan>().ok()) {
+            return Ok(known);
+        }
+        let scan =
+            self.python.scan_code(code).map_err(|error| located(&self.python, store, name, code, error))?;
+        let _ = code.scan().set(scan.clone());
+        Ok(scan)
     }
 
     fn shell(&self, store: &Store, _name: &str, code: &Text) -> Result<Rc<[Rc<str>]>, DataError> {
-        if let Some(known) = self.shells.borrow().get(code.as_str()) {
+        let digest = Sha256::digest(code.as_bytes()).into();
+        if let Some(known) = self.shells.borrow().get(&digest) {
             return Ok(known.clone());
         }
         let commands: Rc<[Rc<str>]> = shell_commands(store, code)?.into();
-        self.shells.borrow_mut().insert(code.as_str().into(), commands.clone());
+        self.shells.borrow_mut().insert(digest, commands.clone());
         Ok(commands)
     }
 }
@@ -113,7 +122,6 @@ fn module_node(
         }
     }
     scan.execs.retain(|name| !excluded.contains(&**name));
-    let hash: String =
-        Sha256::digest(function.source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(function.source.as_bytes()));
     Ok(ModuleNode { scan, hash: hash.into() })
 }

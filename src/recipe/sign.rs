@@ -1,14 +1,20 @@
 //! Hashing the tasks of every recipe that is finished.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
 
-use super::basehash::{Inputs, Signatures, generate};
+use super::basehash::{Inputs, generate};
+use super::names::Names;
 use super::run::Run;
 use super::scanners::{CodeScanners, module_nodes};
+use super::signatures::Signatures;
 use crate::data::{DataError, Host, Level, Object, Origin, Store, Value};
+
+/// More names than this are forgotten: a recipe shares a few thousand with all others and has some of its own.
+const MOST_NAMES: usize = 50_000;
 
 /// Signatures as a finished store keeps them, in the variable `__siggen`.
 #[derive(Clone, Default)]
@@ -60,9 +66,14 @@ impl Run {
             configuration.get_words("BB_BASEHASH_IGNORE_VARS")?.into_iter().collect();
         let scanners = CodeScanners::new(self.python.clone());
         let python = self.python.clone();
+        let names = RefCell::new(Names::new(ignored));
         self.set_signatures(Box::new(move |file, store| {
+            let mut names = names.borrow_mut();
+            if names.len() > MOST_NAMES {
+                names.clear();
+            }
             let signed =
-                Inputs::new(store, &modules, ignored.clone(), &scanners).and_then(|inputs| generate(&inputs));
+                Inputs::new(store, &modules, &scanners).and_then(|inputs| generate(&inputs, &mut names));
             match signed {
                 Ok(signatures) => {
                     let value = Value::Object(Rc::new(Signed(Rc::new(signatures))));

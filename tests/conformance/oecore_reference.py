@@ -193,8 +193,9 @@ def dash_e(folder, wanted):
 
 def one_dash_e(reader, target):
     """What BitBake prints for one target: the include tree, variables and shell functions, Python functions."""
-    # Asked with the name of a variant, BitBake finds no layer for it.
-    appends, layer = reader.appends(target)
+    # Asked with the name of a variant, `bitbake -e` finds no layer for it and shows another store than is built with. Here it
+    # is told the recipe's.
+    appends, layer = reader.appends(bb.cache.virtualfn2realfn(target)[0])
     store = reader.cooker.databuilder.parseRecipe(target, appends, layer)
     tree, variables = io.StringIO(), io.StringIO()
     reader.cooker.data.inchistory.emit(tree)

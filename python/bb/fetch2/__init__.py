@@ -120,3 +120,9 @@ methods = [
     gomod.GoModGit(),
     debian.Apt(),
 ]
+_OWN_METHODS = tuple(methods)
+
+
+def methods_are_ours():
+    """True while no layer has added a fetcher or taken one away."""
+    return tuple(methods) == _OWN_METHODS

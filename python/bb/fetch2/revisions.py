@@ -2,7 +2,11 @@
 
 import re
 
+import bb
 from bb.fetch2.errors import FetchError
+
+# URLs that are no repository by their looks, and that are well formed: most of them all.
+_PLAIN = re.compile(r"(?:file|https?|ftp)://[^;${}]*[^;/${}](?:;(?!protocol=|name=[^;]*,)[^=;${}]+=[^;${}]*)*")
 
 # How many characters of a revision go into a version.
 _SHORT = 10
@@ -66,7 +70,10 @@ def _get_srcrev(d, method_name="sortable_revision"):
         raise FetchError("There are recursive references in fetcher variables, likely through SRC_URI")
     d.setVar("__BBINSRCREV", True)
     try:
-        urldata = Fetch(d.getVar("SRC_URI").split(), d).ud
+        urls = d.getVar("SRC_URI").split()
+        if bb.fetch2.methods_are_ours() and all(map(_PLAIN.fullmatch, urls)):
+            return "", []
+        urldata = Fetch(urls, d).ud
         repositories = {url: ud for url, ud in urldata.items() if ud.method.supports_srcrev()}
         if not repositories:
             return "", []

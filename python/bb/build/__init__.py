@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tasks of a recipe: declaring them, their stamps, and the events about running them."""
+"""Tasks of a recipe: declaring them, their stamps, the events about running them; and running them, in `bb.build.execute`."""
 
 import builtins
 import glob
@@ -233,6 +233,24 @@ def clean_stamp(task, d):
 del_stamp = clean_stamp
 
 
+# In the process of a task: its name, the stamp that the program wants (None if none), patterns of those it replaces, and whether to
+# write down what went into the hash. The program has worked out all of that.
+expected_stamp = None
+
+
+def _make_expected_stamp(path, masks):
+    if not path:
+        return
+    bb.utils.mkdirhier(os.path.dirname(path))
+    for mask in masks:
+        for old in glob.glob(mask):
+            if "sigdata" not in old and "sigbasedata" not in old and not old.endswith(".taint"):
+                os.unlink(old)
+    bb.utils.remove(path)
+    with open(path, "w"):
+        pass
+
+
 def make_stamp_mcfn(task, mcfn):
     stamp = bb.parse.siggen.stampfile_mcfn(task, mcfn)
     bb.utils.mkdirhier(os.path.dirname(stamp))
@@ -247,7 +265,13 @@ def make_stamp_mcfn(task, mcfn):
 def make_stamp(task, d):
     """Notes that a task is done, with all that went into its hash."""
     mcfn = d.getVar("BB_FILENAME")
-    make_stamp_mcfn(task, mcfn)
+    if expected_stamp and expected_stamp[0] == task:
+        _, path, masks, write = expected_stamp
+        _make_expected_stamp(path, masks)
+        if not write:
+            return
+    else:
+        make_stamp_mcfn(task, mcfn)
     if not task.endswith("_setscene"):
         bb.parse.siggen.dump_sigtask(mcfn, task, bb.parse.siggen.stampfile_base(mcfn), True)
 
@@ -266,3 +290,18 @@ def find_stale_stamps(task, mcfn):
 def write_taint(task, d):
     """Changes the hash of a task: it and all that depends on it will run again."""
     bb.parse.siggen.invalidate_task(task, d.getVar("BB_FILENAME"))
+
+
+from bb.build.execute import (
+    _exec_task,
+    _task_data,
+    cached_mtime_noerror,
+    create_progress_handler,
+    exec_func,
+    exec_func_python,
+    exec_func_shell,
+    exec_task,
+    logformatter,
+    reset_cache,
+    shell_trap_code,
+)
