@@ -16,6 +16,14 @@ pub mod task;
 
 pub mod host;
 
+// The wings, and the ground they stand on.
+
+pub mod verify;
+
+pub mod package;
+
+pub mod fetch;
+
 pub mod run;
 
 pub mod ui;

@@ -6,6 +6,7 @@ mod cpython;
 mod datasmart;
 mod engine;
 mod error;
+mod fetch;
 mod gil;
 mod host;
 mod parse;
@@ -26,6 +27,7 @@ fn rbake_engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("PanicException", module.py().get_type::<pyo3::panic::PanicException>())?;
     module.add_function(wrap_pyfunction!(cpython::fire_handlers, module)?)?;
     collect::add(module)?;
+    fetch::add(module)?;
     host::add(module)?;
     parse::add(module)?;
     scan::add(module)?;

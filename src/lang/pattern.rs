@@ -69,6 +69,64 @@ impl Pattern {
         self.regex.is_match(text).unwrap_or(false)
     }
 
+    /// Replaces the first match by a template (`re.sub` with `count=1`): `\\1` and `\\g<name>` stand for groups. Without a
+    /// match the text comes back as it is.
+    ///
+    /// # Errors
+    /// For a backslash in the template before a letter that means nothing, and for a group that does not exist.
+    pub fn replace_first(&self, text: &str, template: &str) -> Result<String, PatternError> {
+        let Ok(Some(found)) = self.regex.captures(text) else { return Ok(text.to_owned()) };
+        let Some(whole) = found.get(0) else { return Ok(text.to_owned()) };
+        let mut new = text.get(..whole.start()).unwrap_or_default().to_owned();
+        let group = |name: &str| -> Result<&str, PatternError> {
+            let known = match name.parse::<usize>() {
+                Ok(index) if index < self.regex.captures_len() => found.get(index),
+                Err(_) if self.regex.capture_names().flatten().any(|known| known == name) => found.name(name),
+                _ => return Err(PatternError::BadName(name.into())),
+            };
+            Ok(known.map_or("", |part| part.as_str()))
+        };
+        let mut letters = template.chars().peekable();
+        while let Some(letter) = letters.next() {
+            if letter != '\\' {
+                new.push(letter);
+                continue;
+            }
+            match letters.next() {
+                Some('g') if letters.peek() == Some(&'<') => {
+                    letters.next();
+                    let mut name = String::new();
+                    loop {
+                        match letters.next() {
+                            Some('>') => break,
+                            Some(letter) => name.push(letter),
+                            None => return Err(PatternError::BadName(name)),
+                        }
+                    }
+                    new.push_str(group(&name)?);
+                }
+                Some(digit) if digit.is_ascii_digit() && digit != '0' => {
+                    let mut name = String::from(digit);
+                    if let Some(second) = letters.next_if(char::is_ascii_digit) {
+                        name.push(second);
+                    }
+                    new.push_str(group(&name)?);
+                }
+                Some('n') => new.push('\n'),
+                Some('t') => new.push('\t'),
+                Some('r') => new.push('\r'),
+                Some(letter) if letter.is_ascii_alphanumeric() => {
+                    return Err(PatternError::BadEscape(letter.into()));
+                }
+                Some('\\') => new.push('\\'),
+                Some(other) => new.extend(['\\', other]),
+                None => return Err(PatternError::BadEscape(String::new())),
+            }
+        }
+        new.push_str(text.get(whole.end()..).unwrap_or_default());
+        Ok(new)
+    }
+
     /// The pattern as it was written.
     pub fn source(&self) -> &str {
         &self.source

@@ -92,11 +92,13 @@ def fetcher_compare_revisions(d):
 
 # The fetchers import what is above from here, so they come last. Whichever
 # supports a URL first gets it.
-from bb.fetch2 import (az, clearcase, crate, gcp, git, gitannex, gitsm, gomod, hg, local, npm, npmsw,  # noqa: E402
+from bb.fetch2 import (az, clearcase, crate, debian, gcp, git, gitannex, gitsm, gomod, hg, local, npm, npmsw,  # noqa: E402
                        perforce, repo, s3, sftp, ssh, svn, wget)
 
 methods = [
     local.Local(),
+    # Before Wget, which would take any file.
+    debian.Dsc(),
     wget.Wget(),
     svn.Svn(),
     git.Git(),
@@ -116,6 +118,7 @@ methods = [
     gcp.GCP(),
     gomod.GoMod(),
     gomod.GoModGit(),
+    debian.Apt(),
 ]
 _OWN_METHODS = tuple(methods)
 

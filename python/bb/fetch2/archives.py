@@ -5,6 +5,7 @@ import shlex
 import subprocess
 
 import bb
+from bb._engine import engine
 from bb.fetch2.errors import UnpackError
 
 # Suffixes in the order they are tried: `.tar.gz` has to come before `.gz`.
@@ -27,6 +28,10 @@ _COMPRESSED = {
     ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".lz": "lzip -dc",
     ".zst": "zstd --decompress --stdout",
 }
+# What the engine unpacks by itself.
+_NATIVE = dict.fromkeys((
+    ".tar", ".tgz", ".tar.gz", ".tbz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".tar.lz", ".tzst", ".tar.zst",
+    ".gz", ".bz2", ".xz", ".lz", ".zst", ".zip", ".jar", ".rpm", ".srpm", ".deb", ".ipk"), True)
 # What the member with the files of a .deb or .ipk may be called.
 _DEB_DATA = tuple("data.tar" + suffix for suffix in ("", ".gz", ".xz", ".zst", ".bz2", ".lzma"))
 
@@ -88,6 +93,8 @@ class Unpacker:
     def unpack(self):
         """Do it."""
         wanted = _flag(self.ud, "unpack", True, self.path)
+        if wanted and not os.path.isdir(self.path) and self._unpack_natively():
+            return
         if wanted and self.path.endswith((".deb", ".ipk")):
             self._unpack_deb()
             return
@@ -98,6 +105,22 @@ class Unpacker:
         if command:
             self._announce()
             self._run(command)
+
+    def _unpack_natively(self):
+        """Let the engine unpack the file; whether it was an archive that the engine knows."""
+        if _by_suffix(self.path, _NATIVE) is None:
+            return False
+        level = self.ud.parm.get("striplevel", "0")
+        if not level.isdigit():
+            raise UnpackError("Invalid striplevel parameter: %s" % level, self.ud.url)
+        self.ud.unpack_tracer.unpack("archive-extract", self.directory)
+        self._announce()
+        how = (int(level), _flag(self.ud, "dos", False, self.path), self.ud.parm.get("extract"))
+        try:
+            engine.unpack_file(self.path, self.directory, self.root, how, self.env.get("PATH", ""))
+        except UnpackError as exc:
+            raise UnpackError(exc.args[0], self.ud.url) from None
+        return True
 
     def _announce(self):
         bb.note("Unpacking %s to %s/" % (self.path, self.directory))

@@ -130,6 +130,8 @@ class Fetch:
         """Download URLs that aren't there yet."""
         network = self.d.getVar("BB_NO_NETWORK")
         missing = []
+        from bb.fetch2 import native
+        native.fetch_ahead([ud for _, ud in self._each(urls)], self.d)
         for url, ud in self._each(urls):
             with _locked(ud):
                 self.d.setVar("BB_NO_NETWORK", network)

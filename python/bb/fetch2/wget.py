@@ -1,4 +1,4 @@
-"""http:// https:// ftp:// ftps:// - single files, with the wget command."""
+"""http:// https:// ftp:// ftps:// - single files, by the engine or with the wget command."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import re
 import shlex
 
 import bb
-from bb.fetch2 import FetchError, FetchMethod, ParameterError, runfetchcmd
+from bb.fetch2 import FetchError, FetchMethod, ParameterError, native, runfetchcmd
 from bb.progress import LineFilterProgressHandler
 
 logger = logging.getLogger("BitBake.Fetcher")
@@ -70,6 +70,12 @@ class Wget(FetchMethod):
         """Download to a temporary name; only a complete file with the right checksum gets its own."""
         directory = os.path.realpath(d.getVar("DL_DIR"))
         path = os.path.join(directory, ud.localfile)
+        if native.can_fetch(ud, d):
+            bb.fetch2.check_network_access(d, "the HTTP client", ud.url)
+            bb.utils.mkdirhier(os.path.dirname(path))
+            native.download(ud, d, path)
+            return True
+
         partial = path + ".tmp"
         bb.utils.mkdirhier(os.path.dirname(partial))
         url = ud.url.partition(";")[0]

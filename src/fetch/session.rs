@@ -1,0 +1,83 @@
+//! Files fetched by URL: the network's rules, the client, and the pool behind one face.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::checksum::Checksums;
+use super::error::FetchError;
+use super::event::Listener;
+use super::http::{Client, Download, Limits, Transfer, Wanted};
+use super::network::Network;
+use super::pool::Pool;
+
+/// Transfers at a time from one archive. More make no download faster, and some servers refuse them.
+const PARALLEL: usize = 8;
+
+/// What every download of a session shares.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    /// The HTTP client.
+    pub client: &'a Client,
+    /// Where the bytes go.
+    pub pool: &'a Pool,
+    /// How patient to be.
+    pub limits: &'a Limits,
+    /// What may be reached.
+    pub network: &'a Network,
+    /// Who is told.
+    pub listener: Listener<'a>,
+}
+
+/// One file of a list.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its URL.
+    pub url: String,
+    /// What its bytes have to be.
+    pub checksums: Checksums,
+    /// How many there have to be, if known.
+    pub size: Option<u64>,
+}
+
+impl Session<'_> {
+    /// Fetches one file into the pool, unless it is there: then no network is needed. A `file://` URL is read in place
+    /// and its bytes put into the pool.
+    ///
+    /// # Errors
+    /// [`FetchError::Network`] and [`FetchError::Untrusted`] by the network's rules; see [`Transfer::fetch`].
+    pub fn fetch(&self, job: &Job, credentials: Option<(String, String)>) -> Result<Download, FetchError> {
+        let transfer =
+            Transfer { client: self.client, pool: self.pool, limits: self.limits, listener: self.listener };
+        let wanted = Wanted { url: &job.url, checksums: &job.checksums, size: job.size, credentials };
+        if let Some(found) = transfer.find(&wanted)? {
+            return Ok(found);
+        }
+        if let Some(path) = job.url.strip_prefix("file://") {
+            return transfer.copy(&wanted, Path::new(path));
+        }
+        self.network.check("the HTTP client", &job.url)?;
+        transfer.fetch(&wanted)
+    }
+
+    /// Fetches several files at a time; the results are in the order of the jobs.
+    pub fn fetch_all(&self, jobs: &[Job]) -> Vec<Result<Download, FetchError>> {
+        let next = AtomicUsize::new(0);
+        let mut done: Vec<_> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..PARALLEL.min(jobs.len()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut found = Vec::new();
+                        loop {
+                            let index = next.fetch_add(1, Ordering::Relaxed);
+                            let Some(job) = jobs.get(index) else { return found };
+                            found.push((index, self.fetch(job, None)));
+                        }
+                    })
+                })
+                .collect();
+            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+        });
+        done.sort_by_key(|(index, _)| *index);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+}
