@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam::channel::Receiver;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
@@ -16,11 +17,12 @@ use crate::catalog::{Preferences, ResolvePolicy, VirtualFile};
 use crate::host::{Metadata, Project};
 use crate::lang::diagnostic::Severity;
 use crate::run::{
-    BuildData, BuildEvent, Control, Dependency, Executor, Exit, Happened, Heard, LocalExecutor, LogRecord,
-    Phase, Stamps, Stop, TaskEvent, TaskNames, TaskSpec, excerpt,
+    BuildData, BuildEvent, Control, DepValid, Dependency, Executor, Exit, Happened, HashCheck, Heard,
+    LocalExecutor, LogRecord, Phase, Stamps, Stop, TaskEvent, TaskNames, TaskSpec, excerpt,
 };
 use crate::task::queue::{Queue, Scheduler};
-use crate::task::stamp::{clean_masks, taint_file};
+use crate::task::scene::{self, Fate, Outcome};
+use crate::task::stamp::{SETSCENE, clean_masks, taint_file};
 use crate::task::{TaskGraph, TaskHashes, TaskId, Wanted, dot, prepare};
 use crate::ui::interrupt;
 
@@ -202,6 +204,7 @@ fn run_graph(
         log_lines,
         umask,
         forced: Vec::new(),
+        fates: Vec::new(),
         running: FxHashMap::default(),
         control,
         show_log: setting("BBINCLUDELOGS") != "no",
@@ -211,9 +214,8 @@ fn run_graph(
     }
     let name = variables.first().map(|(_, name)| name.clone()).unwrap_or_default();
     run.fire("bb.event.BuildStarted", vec![json!(name), json!(targets)])?;
-    run.session.console.message(Severity::Note, "Executing Tasks");
     let result = match &mut executor {
-        Some(executor) => run.work(executor),
+        Some(executor) => run.all(executor, options),
         None => run.pretend(),
     };
     let failures = run.queue.failures().len();
@@ -303,6 +305,8 @@ struct Run<'a, 'c> {
     umask: String,
     /// Tasks that run even if they have a stamp.
     forced: Vec<TaskId>,
+    /// What becomes of each task; empty if no results are fetched.
+    fates: Vec<Fate>,
     running: FxHashMap<u32, Running>,
     control: Option<Control>,
 }
@@ -313,17 +317,227 @@ impl Run<'_, '_> {
         let mut heard = Vec::new();
         let fired =
             control.fire("", &BuildEvent::plain(class, arguments), &mut |message| heard.push(message));
+        self.say(heard);
+        fired.map_err(|error| self.session.fail(&error.to_string()))
+    }
+
+    /// Fetches results, then runs what is left.
+    fn all(&mut self, executor: &mut LocalExecutor, options: &BakeOptions) -> Result<(), Told> {
+        let interrupts = interrupt::listen();
+        if !options.setscene.none && self.graph.tasks.iter().any(|task| task.setscene) {
+            self.fetch_results(executor, options.setscene.skip, &interrupts)?;
+        }
+        if options.setscene.only {
+            return Ok(());
+        }
+        self.session.console.message(Severity::Note, "Executing Tasks");
+        self.work(executor, &interrupts)
+    }
+
+    /// Finds out which results can be fetched, and fetches those that are needed. What can't be fetched after all is made.
+    fn fetch_results(
+        &mut self,
+        executor: &mut LocalExecutor,
+        skip: bool,
+        interrupts: &Receiver<()>,
+    ) -> Result<(), Told> {
+        let graph = self.graph;
+        let mut outcomes = vec![Outcome::Missing; graph.len()];
+        let mut questions = Vec::new();
+        let mut present = 0;
+        for task in graph.ids().filter(|task| graph.tasks[task.index()].setscene) {
+            let stamp = self.hashes.stamp(graph, task, true);
+            if stamp.is_some_and(|stamp| Path::new(&stamp).exists()) || self.is_current(task) {
+                if !self.forced.contains(&task) {
+                    outcomes[task.index()] = Outcome::Present;
+                    present += 1;
+                }
+            } else if !graph.task(task).noexec && !self.forced.contains(&task) {
+                questions.push(task);
+            }
+        }
+        if !skip {
+            for task in self.ask_for_results(&questions, present)? {
+                outcomes[task.index()] = Outcome::Available;
+            }
+        }
+        let mut done = 0;
+        loop {
+            let fates = self.plan(&outcomes)?;
+            let fetch: Vec<TaskId> =
+                graph.ids().filter(|task| fates[task.index()] == Fate::Fetched).collect();
+            if fetch.is_empty() {
+                self.fates = fates;
+                return Ok(());
+            }
+            let total = done + fetch.len();
+            for (task, good) in self.fetch(executor, &fetch, (&mut done, total), interrupts)? {
+                outcomes[task.index()] = if good { Outcome::Present } else { Outcome::Missing };
+            }
+        }
+    }
+
+    /// Asks metadata whose results can be fetched.
+    fn ask_for_results(&mut self, tasks: &[TaskId], present: usize) -> Result<Vec<TaskId>, Told> {
+        let Some(control) = &self.control else { return Ok(Vec::new()) };
+        let questions: Vec<HashCheck> = tasks
+            .iter()
+            .map(|task| HashCheck {
+                tid: self.graph.tid(*task),
+                hash: self.hashes.of(*task).hash.clone(),
+                hashfn: self.graph.record(*task).hashfilename.clone(),
+                unihash: self.hashes.of(*task).unihash.clone(),
+            })
+            .collect();
+        let mut heard = Vec::new();
+        let answer = control.hash_check(&questions, false, present, true, &mut |message| heard.push(message));
+        self.say(heard);
+        let known = answer.map_err(|error| self.session.fail(&error.to_string()))?.unwrap_or_default();
+        Ok(tasks
+            .iter()
+            .zip(&questions)
+            .filter(|(_, q)| known.contains(&q.tid))
+            .map(|(task, _)| *task)
+            .collect())
+    }
+
+    /// Decides what becomes of each task.
+    fn plan(&mut self, outcomes: &[Outcome]) -> Result<Vec<Fate>, Told> {
+        let graph = self.graph;
+        let control = &self.control;
+        let mut heard = Vec::new();
+        let describe = |task: TaskId| {
+            let record = graph.record(task);
+            let file = VirtualFile::parse(&record.file).path.to_owned();
+            (graph.tid(task), (record.pn.clone(), graph.name(task).to_owned(), file))
+        };
+        // Without the function every result that something asks for counts as needed.
+        let mut has_function = control.is_some();
+        let mut needed = |task: TaskId, above: &[TaskId]| {
+            let Some(control) = control.as_ref().filter(|_| has_function) else { return Ok(true) };
+            let taskdata = above.iter().chain([&task]).map(|task| describe(*task)).collect();
+            let question = DepValid { task: graph.tid(task), taskdata };
+            let valid = control.depvalid(&[question], &[], &mut |message| heard.push(message))?;
+            has_function = valid.is_some();
+            // It is valid to leave it out.
+            Ok(valid.is_none_or(|valid| valid.first() != Some(&true)))
+        };
+        let fates = scene::plan(graph, &|task| outcomes[task.index()], &mut needed);
+        self.say(heard);
+        fates.map_err(|error: crate::host::HostError| self.session.fail(&error.to_string()))
+    }
+
+    /// Fetches results; tells for each whether it went well.
+    fn fetch(
+        &mut self,
+        executor: &mut LocalExecutor,
+        tasks: &[TaskId],
+        (done, total): (&mut usize, usize),
+        interrupts: &Receiver<()>,
+    ) -> Result<Vec<(TaskId, bool)>, Told> {
+        let mut results = Vec::new();
+        let mut waiting: Vec<(TaskId, Vec<TaskId>)> =
+            tasks.iter().map(|task| (*task, self.fetched_before(*task, tasks))).collect();
+        let mut active: Vec<TaskId> = Vec::new();
+        let mut stopping = false;
+        while !active.is_empty() || !(waiting.is_empty() || stopping) {
+            let open =
+                |task: &TaskId, results: &[(TaskId, bool)]| results.iter().any(|(known, _)| known == task);
+            while !stopping && active.len() < self.threads {
+                let ready =
+                    waiting.iter().position(|(_, first)| first.iter().all(|task| open(task, &results)));
+                // Tasks that wait for each other are taken as they come.
+                let Some(at) = ready.or((active.is_empty() && !waiting.is_empty()).then_some(0)) else {
+                    break;
+                };
+                let (task, _) = waiting.remove(at);
+                *done += 1;
+                let text =
+                    format!("Running setscene task {done} of {total} ({}_setscene)", self.graph.tid(task));
+                self.session.console.message(Severity::Note, &text);
+                let spec = self.setscene_spec(task);
+                self.running.insert(task.0, Running { names: TaskNames::default(), errors_printed: false });
+                executor.start(task.0, spec).map_err(|error| self.session.fail(&error.to_string()))?;
+                active.push(task);
+            }
+            crossbeam::channel::select! {
+                recv(executor.events()) -> happened => match happened {
+                    Ok(Happened::Task(id, TaskEvent::Finished(exit))) => {
+                        let task = TaskId(id);
+                        active.retain(|known| *known != task);
+                        self.running.remove(&id);
+                        results.push((task, exit.success()));
+                        if !exit.success() {
+                            let text = format!(
+                                "Setscene task ({}_setscene) failed with exit code '{}' - real task will be run instead",
+                                self.graph.tid(task), exit.status()
+                            );
+                            self.session.console.message(Severity::Warning, &text);
+                        }
+                    }
+                    Ok(happened) => self.hear(happened),
+                    Err(_) => return Err(self.session.fail("what runs the tasks is gone")),
+                },
+                recv(interrupts) -> _ => {
+                    if stopping {
+                        executor.stop(Stop::Terminate);
+                    }
+                    stopping = true;
+                },
+            }
+        }
+        if stopping { Err(Told) } else { Ok(results) }
+    }
+
+    /// Those of `tasks` whose results have to be there before that of `task` can be fetched.
+    fn fetched_before(&self, task: TaskId, tasks: &[TaskId]) -> Vec<TaskId> {
+        let name = format!("{}{SETSCENE}", self.graph.name(task));
+        let depends = self.graph.record(task).task(&name).and_then(|task| task.depends.as_deref());
+        let mut found = Vec::new();
+        for word in depends.unwrap_or_default().split_whitespace() {
+            let Some((item, wanted)) = word.split_once(':') else { continue };
+            let wanted = wanted.strip_suffix(SETSCENE).unwrap_or(wanted);
+            found.extend(tasks.iter().copied().filter(|other| {
+                let record = self.graph.record(*other);
+                *other != task
+                    && self.graph.name(*other) == wanted
+                    && record.all_provides().any(|name| name == item)
+            }));
+        }
+        found
+    }
+
+    fn setscene_spec(&self, task: TaskId) -> TaskSpec {
+        let record = self.graph.record(task);
+        let name = format!("{}{SETSCENE}", self.graph.name(task));
+        let own = record.task(&name);
+        let fakeroot = own.is_some_and(|own| own.fakeroot);
+        let stamp = self.hashes.stamp(self.graph, task, true).map(|file| {
+            let clean = clean_masks(self.hashes.generator.stamps(), record, &name);
+            Stamps { file, clean }
+        });
+        TaskSpec {
+            stamp,
+            quiet_errors: true,
+            fakeroot,
+            fakeroot_env: if fakeroot { record.fakeroot.env.clone() } else { record.fakeroot.noenv.clone() },
+            fakeroot_dirs: if fakeroot { record.fakeroot.dirs.clone() } else { String::new() },
+            umask: own.and_then(|own| own.umask.clone()).unwrap_or_else(|| self.umask.clone()),
+            task: name,
+            ..self.spec(task)
+        }
+    }
+
+    fn say(&mut self, heard: Vec<Heard>) {
         for message in heard {
             if let Heard::Log(record) = message {
                 self.session.console.message(record.severity(), &record.text);
             }
         }
-        fired.map_err(|error| self.session.fail(&error.to_string()))
     }
 
     /// Runs everything.
-    fn work(&mut self, executor: &mut LocalExecutor) -> Result<(), Told> {
-        let interrupts = interrupt::listen();
+    fn work(&mut self, executor: &mut LocalExecutor, interrupts: &Receiver<()>) -> Result<(), Told> {
         let mut asked = 0;
         let mut killed_at: Option<Instant> = None;
         loop {
@@ -417,7 +631,8 @@ impl Run<'_, '_> {
 
     /// Starts a task, or finds that it needn't run.
     fn begin(&mut self, executor: &mut LocalExecutor, task: TaskId) -> Result<(), Told> {
-        if self.is_current(task) {
+        let made = self.fates.get(task.index()).is_some_and(|fate| *fate != Fate::Run);
+        if made || self.is_current(task) {
             self.queue.skipped(self.graph, task);
             return Ok(());
         }
@@ -466,6 +681,20 @@ impl Run<'_, '_> {
             taskhash: hash.hash.clone(),
             unihash: hash.unihash.clone(),
             depends: Arc::new(self.dependencies(task)),
+            signature: Some(SignatureData {
+                basehash: own.basehash.clone(),
+                runtaskdeps: hash
+                    .depends
+                    .iter()
+                    .map(|(name, dep)| {
+                        (name.clone(), self.graph.tid(*dep), self.hashes.of(*dep).unihash.clone())
+                    })
+                    .collect(),
+                file_checksums: hash.files.iter().map(|file| (file.path.clone(), file.sum.clone())).collect(),
+                taint: hash.taint.clone(),
+                setscene: self.graph.tasks[task.index()].setscene,
+                write: true,
+            }),
             stamp: self.stamps(task),
             fakeroot: own.fakeroot,
             fakeroot_env: if own.fakeroot { fakeroot.env.clone() } else { fakeroot.noenv.clone() },

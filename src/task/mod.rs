@@ -9,6 +9,7 @@ mod loops;
 mod prepare;
 pub mod queue;
 mod rundeps;
+pub mod scene;
 pub mod stamp;
 
 pub use graph::{GraphError, GraphRecipe, Task, TaskGraph, TaskId};
