@@ -12,6 +12,8 @@ pub mod recipe;
 
 pub mod catalog;
 
+pub mod task;
+
 pub mod host;
 
 pub mod run;

@@ -35,5 +35,6 @@ pub use record::RecipeRecord;
 pub use resolve_error::{MalformedDependency, ResolveError};
 pub use resolver::{ExtraDepends, ResolvePolicy, Resolver, skip_reasons};
 pub use show_versions::{RequiredVersionMissing, VersionRow, version_rows};
+pub use targets::ResolvedTarget;
 pub use tree::{OsTree, Tree};
 pub use virtual_file::VirtualFile;

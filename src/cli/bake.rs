@@ -95,10 +95,15 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
             let found = session.resolve_one(&metadata, &target, &options.extra_assume_provided)?;
             show(session, &mut project, &Question::Environment { recipe: Some(found), mc: String::new() })
         }
-        Action::BuildTargets(_)
-        | Action::GenerateDotGraph(_)
-        | Action::BuildFile(_)
-        | Action::CompareRevisions => {
+        Action::BuildTargets(targets) => {
+            let metadata = session.load(&mut project)?;
+            super::build::build(session, &mut project, &metadata, &targets, options)
+        }
+        Action::GenerateDotGraph(targets) => {
+            let metadata = session.load(&mut project)?;
+            super::build::write_graph(session, &metadata, &targets, options)
+        }
+        Action::BuildFile(_) | Action::CompareRevisions => {
             let metadata = session.load(&mut project)?;
             let task = options.cmd.as_deref().unwrap_or("build");
             session.resolve(&metadata, &targets, task, options.halt, &options.extra_assume_provided)?;

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bake;
+mod build;
 mod getvar;
 mod hint;
 pub mod layers;
@@ -29,6 +30,9 @@ pub fn main() -> ExitCode {
     }
     if arguments.get(1).is_some_and(|argument| argument == "--internal-dump-all") {
         return bake::dump_all(&arguments);
+    }
+    if arguments.get(1).is_some_and(|argument| argument == "--internal-hashes") {
+        return build::print_hashes(&arguments);
     }
     let Invocation { prog, manner, command } = match args::parse(&arguments, &session::surroundings()) {
         Ok(invocation) => invocation,

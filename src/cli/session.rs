@@ -317,7 +317,7 @@ impl Session {
         }
     }
 
-    fn resolve_error(&mut self, error: &crate::catalog::ResolveError) -> Told {
+    pub(super) fn resolve_error(&mut self, error: &crate::catalog::ResolveError) -> Told {
         match error {
             // The messages have said it.
             crate::catalog::ResolveError::NoProvider(_) => Told,

@@ -230,6 +230,11 @@ impl Project {
         }
     }
 
+    /// Whether the cached recipes were read with the configuration at hand.
+    fn is_cached_configuration(&self) -> bool {
+        self.configuration.iter().map(|record| &record.hash).eq(self.cache.configuration_hashes())
+    }
+
     /// Has the host fork a process with another duty; gives the connection to it.
     ///
     /// # Errors
@@ -259,11 +264,6 @@ impl Project {
     /// The Python side isn't where the program is.
     pub fn starter(&self) -> Result<Starter, HostError> {
         Ok(Starter { kind: self.kind()?, settings: self.settings.clone() })
-    }
-
-    /// Whether the cached recipes were read with the configuration at hand.
-    fn is_cached_configuration(&self) -> bool {
-        self.configuration.iter().map(|record| &record.hash).eq(self.cache.configuration_hashes())
     }
 
     /// A host that has read the configuration.

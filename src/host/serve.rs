@@ -293,6 +293,8 @@ fn records(
 const WANTED: &[&str] = &[
     "ASSUME_PROVIDED",
     "BBFILES",
+    "BBINCLUDELOGS",
+    "BBINCLUDELOGS_LINES",
     "BBFILE_COLLECTIONS",
     "BBLAYERS",
     "BBMASK",
@@ -306,7 +308,10 @@ const WANTED: &[&str] = &[
     "BB_MULTI_PROVIDER_ALLOWED",
     "BB_NUMBER_PARSE_THREADS",
     "BB_NUMBER_THREADS",
+    "BB_SCHEDULER",
     "BB_SIGNATURE_HANDLER",
+    "BB_SIGNATURE_LOCAL_DIRS_EXCLUDE",
+    "BB_TASKHASH_IGNORE_TASKS",
     "CACHE",
     "FAKEROOTBASEENV",
     "FAKEROOTCMD",
@@ -328,6 +333,7 @@ const WANTED_PREFIXES: &[&str] = &[
     "LAYERVERSION_",
     "PREFERRED_",
     "REQUIRED_",
+    "SIGGEN_",
 ];
 
 fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecord, DataError> {

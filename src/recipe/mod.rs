@@ -25,4 +25,5 @@ pub use lint::{LintFacts, Linter, Suspect, SuspectKind};
 pub use read::{RecipeFile, read_recipe};
 pub use run::{Run, absolute, dirname, io_error, join, stamp_of};
 pub use sign::Signed;
+pub use signatures::hex;
 pub use tasks::{TABLE_FLAGS, TaskTable, add_task, delete_task, task_table};

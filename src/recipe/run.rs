@@ -222,8 +222,7 @@ impl Run {
             self.python.log(Level::Warning, &warning.text);
         }
         let file = Rc::new(file);
-        let shared = keepable(shown);
-        let keep = if shared { &self.statements } else { &self.own };
+        let keep = if keepable(shown) { &self.statements } else { &self.own };
         keep.borrow_mut().insert(path.into(), file.clone());
         Ok(file)
     }

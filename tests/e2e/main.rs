@@ -1,5 +1,6 @@
 //! End-to-end tests: the real program in scratch directories.
 
+mod build;
 mod cache;
 mod layers;
 mod lint;
