@@ -151,10 +151,11 @@ fn what_runs_tasks_may_die() {
     for by in BOTH {
         let scratch = Scratch::new(
             by,
-            "do_x() {\n    ps -o ppid= -p $PPID > ${TOPDIR}/server\n    sleep 1000\n}\naddtask x\n",
+            "do_x() {\n    ps -o ppid= -p $PPID > ${TOPDIR}/server\n    sleep 1000 &\n    echo $! > ${TOPDIR}/sleeper\n    wait\n}\naddtask x\n",
         );
         let mut executor = scratch.executor();
         executor.start(1, scratch.spec("do_x")).unwrap();
+        let sleeper = appears(&scratch.path().join("sleeper"));
         let server: i32 = appears(&scratch.path().join("server")).trim().parse().unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(server), nix::sys::signal::Signal::SIGKILL)
             .unwrap();
@@ -170,6 +171,7 @@ fn what_runs_tasks_may_die() {
             }
         }
         assert!(broken);
+        assert!(goes(&sleeper), "{by:?}");
         // Tasks that need the same server can't be started any more; that is an error and no panic.
         let again = executor.start(2, scratch.spec("do_x"));
         assert!(again.is_err(), "{by:?}");

@@ -201,7 +201,6 @@ impl Functions<'_> {
             command.stdout(writer.try_clone()?).stderr(writer);
             output = Some(reader);
         }
-        // Left over from a killed task of the same name, somebody may still hold a file that is to be run.
         let mut process = spawn(&mut command)?;
         // Its copies of the output's other end must not keep that open.
         drop(command);
