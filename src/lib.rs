@@ -14,6 +14,8 @@ pub mod catalog;
 
 pub mod host;
 
+pub mod hashserv;
+
 pub mod ui;
 
 pub mod cli;

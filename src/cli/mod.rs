@@ -3,6 +3,8 @@
 pub mod args;
 mod bake;
 mod getvar;
+mod hashclient;
+mod hashserv;
 mod hint;
 pub mod layers;
 mod layers_tool;
@@ -38,6 +40,8 @@ pub fn main() -> ExitCode {
     match command {
         Command::Bake(options) => bake::run(&arguments, manner, &options),
         Command::GetVar(options) => getvar::run(&arguments, manner, &options),
+        Command::HashClient(options) => hashclient::run(&options),
+        Command::HashServ(options) => hashserv::run(&options),
         Command::Layers(options) => layers_tool::run(&arguments, &prog, manner, &options),
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod bake;
 pub mod getvar;
+pub mod hashclient;
+pub mod hashserv;
 pub mod layers;
 mod parser;
 mod spec;
@@ -12,6 +14,8 @@ mod usage;
 
 pub use bake::{Action, ActionError, BakeOptions, EventLog};
 pub use getvar::GetVarOptions;
+pub use hashclient::{HashClientCommand, HashClientOptions};
+pub use hashserv::HashServOptions;
 pub use layers::{LayersCommand, LayersOptions};
 
 /// The name under which the program was called decides how it talks.
@@ -30,6 +34,10 @@ pub enum Command {
     Bake(Box<BakeOptions>),
     /// `rbake-getvar`, `bitbake-getvar`: show one variable.
     GetVar(GetVarOptions),
+    /// `rbake-hashclient`, `bitbake-hashclient`: ask a hash equivalence server.
+    HashClient(HashClientOptions),
+    /// `rbake-hashserv`, `bitbake-hashserv`: be a hash equivalence server.
+    HashServ(Box<HashServOptions>),
     /// `rbake-layers`, `bitbake-layers`: look at the layers or change them.
     Layers(LayersOptions),
 }
@@ -117,6 +125,8 @@ pub fn parse(argv: &[String], surroundings: &Surroundings<'_>) -> Result<Invocat
     let columns = surroundings.columns();
     let command = match tool {
         "getvar" => Command::GetVar(getvar::parse(&prog, words, columns)?),
+        "hashclient" => Command::HashClient(hashclient::parse(&prog, words, columns)?),
+        "hashserv" => Command::HashServ(Box::new(hashserv::parse(&prog, words, columns, surroundings.env)?)),
         "layers" => Command::Layers(layers::parse(&prog, words, columns)?),
         _ => Command::Bake(Box::new(bake::parse(&prog, words, columns, surroundings.env)?)),
     };
