@@ -16,6 +16,8 @@ pub mod host;
 
 pub mod hashserv;
 
+pub mod sstate;
+
 pub mod ui;
 
 pub mod cli;

@@ -9,6 +9,7 @@ mod hint;
 pub mod layers;
 mod layers_tool;
 mod session;
+mod sstate;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::GetVar(options) => getvar::run(&arguments, manner, &options),
         Command::HashClient(options) => hashclient::run(&options),
         Command::HashServ(options) => hashserv::run(&options),
+        Command::Sstate(command) => sstate::run(&command),
         Command::Layers(options) => layers_tool::run(&arguments, &prog, manner, &options),
     }
 }

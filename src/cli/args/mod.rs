@@ -10,12 +10,14 @@ pub mod hashserv;
 pub mod layers;
 mod parser;
 mod spec;
+pub mod sstate;
 mod usage;
 
 pub use bake::{Action, ActionError, BakeOptions, EventLog};
 pub use getvar::GetVarOptions;
 pub use hashclient::{HashClientCommand, HashClientOptions};
 pub use hashserv::HashServOptions;
+pub use sstate::SstateCommand;
 pub use layers::{LayersCommand, LayersOptions};
 
 /// The name under which the program was called decides how it talks.
@@ -40,6 +42,8 @@ pub enum Command {
     HashServ(Box<HashServOptions>),
     /// `rbake-layers`, `bitbake-layers`: look at the layers or change them.
     Layers(LayersOptions),
+    /// `rbake-sstate`: pack and restore objects of the shared state, prune the cache.
+    Sstate(SstateCommand),
 }
 
 /// A command line, read.
@@ -128,6 +132,7 @@ pub fn parse(argv: &[String], surroundings: &Surroundings<'_>) -> Result<Invocat
         "hashclient" => Command::HashClient(hashclient::parse(&prog, words, columns)?),
         "hashserv" => Command::HashServ(Box::new(hashserv::parse(&prog, words, columns, surroundings.env)?)),
         "layers" => Command::Layers(layers::parse(&prog, words, columns)?),
+        "sstate" => Command::Sstate(sstate::parse(&prog, words, columns)?),
         _ => Command::Bake(Box::new(bake::parse(&prog, words, columns, surroundings.env)?)),
     };
     let manner = if prog.starts_with("bitbake") { Manner::BitBake } else { Manner::Rbake };
