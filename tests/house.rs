@@ -4,8 +4,16 @@ use std::fs;
 use std::path::Path;
 
 /// The floors from the ground up; folders in one row stand beside each other and may not import one another.
-const FLOORS: &[&[&str]] =
-    &[&["lang", "hashserv", "sstate"], &["data"], &["python"], &["recipe"], &["catalog"], &["host"], &["ui"], &["cli"]];
+const FLOORS: &[&[&str]] = &[
+    &["lang", "hashserv", "sstate"],
+    &["data"],
+    &["python"],
+    &["recipe"],
+    &["catalog"],
+    &["host"],
+    &["ui"],
+    &["cli"],
+];
 
 fn files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {

@@ -43,7 +43,8 @@ fn credentials(options: &HashClientOptions) -> Option<Credentials> {
     if !options.netrc {
         return None;
     }
-    let path = std::env::var_os("NETRC").map(Into::into).or_else(|| Some(std::env::home_dir()?.join(".netrc")))?;
+    let path =
+        std::env::var_os("NETRC").map(Into::into).or_else(|| Some(std::env::home_dir()?.join(".netrc")))?;
     let text = std::fs::read_to_string(path).ok()?;
     in_netrc(&text, &options.server)
 }

@@ -36,7 +36,12 @@ fn obey(command: &SstateCommand) -> Result<ExitCode, SstateError> {
                 println!("{}", file.display());
             }
             let done = if *pretend { "would go" } else { "removed" };
-            eprintln!("{} files {done}, {} bytes; {} bytes stay", pruned.removed.len(), pruned.freed, pruned.kept);
+            eprintln!(
+                "{} files {done}, {} bytes; {} bytes stay",
+                pruned.removed.len(),
+                pruned.freed,
+                pruned.kept
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -33,7 +33,9 @@ pub enum Address {
 
 /// A text that is no address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("'{0}' is no address of a hash equivalence server; it is written unix://PATH, HOST:PORT, ws://HOST:PORT or wss://HOST:PORT")]
+#[error(
+    "'{0}' is no address of a hash equivalence server; it is written unix://PATH, HOST:PORT, ws://HOST:PORT or wss://HOST:PORT"
+)]
 pub struct BadAddress(pub String);
 
 impl Address {

@@ -72,7 +72,9 @@ impl Backfill {
                     continue;
                 }
             };
-            let Some(unihash) = found.as_ref().and_then(|task| task.get("unihash")?.as_str()) else { continue };
+            let Some(unihash) = found.as_ref().and_then(|task| task.get("unihash")?.as_str()) else {
+                continue;
+            };
             if !super::is_unihash(unihash) {
                 shared.note(&Event::UpstreamInvalid);
             } else if let Err(error) = shared.database.add_unihash(&method, &taskhash, unihash) {

@@ -143,7 +143,9 @@ impl Database {
         let mut connection = self.connection();
         let change = connection.transaction()?;
         let mut count = 0;
-        for (table, columns) in [("outhashes_v2", &OUTHASH_COLUMNS[..]), ("unihashes_v3", &UNIHASH_COLUMNS[..])] {
+        for (table, columns) in
+            [("outhashes_v2", &OUTHASH_COLUMNS[..]), ("unihashes_v3", &UNIHASH_COLUMNS[..])]
+        {
             if let Some((clause, values)) = where_clause(columns, condition)? {
                 let statement = format!("DELETE FROM {table} WHERE {clause}");
                 count += change.execute(&statement, params_from_iter(values))?;
@@ -155,7 +157,8 @@ impl Database {
 
     /// Removes outputs noted before `oldest` whose tasks have no unihash.
     pub fn remove_unused(&self, oldest: SystemTime) -> Outcome<usize> {
-        let statement = "DELETE FROM outhashes_v2 WHERE created < ?1 AND NOT EXISTS (SELECT 1 FROM unihashes_v3 u
+        let statement =
+            "DELETE FROM outhashes_v2 WHERE created < ?1 AND NOT EXISTS (SELECT 1 FROM unihashes_v3 u
                 WHERE u.method = outhashes_v2.method AND u.taskhash = outhashes_v2.taskhash)";
         Ok(self.connection().execute(statement, [rows::timestamp(oldest)])?)
     }
@@ -208,8 +211,9 @@ impl Database {
     /// The number of rows of each table.
     pub fn usage(&self) -> Outcome<Value> {
         let connection = self.connection();
-        let mut query = connection
-            .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'")?;
+        let mut query = connection.prepare(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+        )?;
         let names: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut usage = Map::new();
         for name in names {
@@ -274,7 +278,7 @@ impl Database {
 }
 
 fn first_row(query: &mut CachedStatement<'_>, values: impl Params) -> Outcome<Option<Map<String, Value>>> {
-    let names: Vec<String> = query.column_names().into_iter().map(String::from).collect();
+    let names: Vec<String> = query.column_names().map(String::from).collect();
     Ok(query.query_row(values, |row| rows::object(row, &names)).optional()?)
 }
 
@@ -287,10 +291,7 @@ fn set_mark(connection: &Connection, mark: Option<&str>) -> Outcome<()> {
 }
 
 /// The `WHERE` of a request; only known columns get into the statement's text. `None` if it names none.
-fn where_clause(
-    columns: &[&str],
-    condition: &Map<String, Value>,
-) -> Outcome<Option<(String, Vec<Sql>)>> {
+fn where_clause(columns: &[&str], condition: &Map<String, Value>) -> Outcome<Option<(String, Vec<Sql>)>> {
     let mut clauses = Vec::new();
     let mut values = Vec::new();
     for name in columns {

@@ -62,7 +62,12 @@ impl Equivalence {
     }
 
     /// Tells that a task has a unihash; gives the one that the server has for it, or `None` without a server.
-    pub fn report_equivalent(&mut self, method: &str, taskhash: &str, unihash: &str) -> Asked<Option<String>> {
+    pub fn report_equivalent(
+        &mut self,
+        method: &str,
+        taskhash: &str,
+        unihash: &str,
+    ) -> Asked<Option<String>> {
         self.ask(|client| checked(client.report_equivalent(method, taskhash, unihash)?))
     }
 

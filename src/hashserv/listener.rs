@@ -12,9 +12,9 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
 };
 
+use super::Address;
 use super::channel::{Socket, short_path};
 use super::error::ServerError;
-use super::Address;
 
 /// A socket that is listened at.
 pub(super) enum Listener {

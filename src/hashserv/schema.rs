@@ -14,7 +14,17 @@ pub(super) const OUTHASH_COLUMNS: [&str; 10] =
 
 /// Columns that hold a text, which requests may select by.
 pub(super) const TEXT_COLUMNS: [&str; 11] = [
-    "PN", "PR", "PV", "gc_mark", "method", "outhash", "outhash_siginfo", "owner", "task", "taskhash", "unihash",
+    "PN",
+    "PR",
+    "PV",
+    "gc_mark",
+    "method",
+    "outhash",
+    "outhash_siginfo",
+    "owner",
+    "task",
+    "taskhash",
+    "unihash",
 ];
 
 const TABLES: &str = "

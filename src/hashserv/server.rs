@@ -147,10 +147,8 @@ fn accept_clients(listener: &Listener, mut woken: UnixStream, shared: &Arc<Share
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     let mut number = 0;
     loop {
-        let mut ready = [
-            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(woken.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut ready =
+            [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(woken.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => {
@@ -208,16 +206,13 @@ fn begin(
 
 fn talk(socket: Socket, web: bool, number: u64, shared: &Arc<Shared>, clients: &Clients) {
     let limited = socket.set_limit(Some(greeting_limit()));
-    let channel = limited.and_then(|()| {
-        if web { Channel::accept_web(socket) } else { Ok(Channel::lines(socket)) }
-    });
+    let channel =
+        limited.and_then(|()| if web { Channel::accept_web(socket) } else { Ok(Channel::lines(socket)) });
     match channel {
         Ok(mut channel) => {
-            let lift = || {
-                match clients.lock().unwrap_or_else(PoisonError::into_inner).get(&number) {
-                    Some(handle) => handle.lift_limit(),
-                    None => Ok(()),
-                }
+            let lift = || match clients.lock().unwrap_or_else(PoisonError::into_inner).get(&number) {
+                Some(handle) => handle.lift_limit(),
+                None => Ok(()),
             };
             Session::new(shared.clone(), number).serve(&mut channel, lift);
             // The client may have left already.

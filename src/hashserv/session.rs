@@ -209,7 +209,8 @@ impl Session {
         let Some(Value::Object(task)) = task else { return Ok(None) };
         let text = |name: &str| task.get(name).and_then(Value::as_str);
         let unihash = self.checked_upstream(text("unihash").map(String::from));
-        let (Some(method), Some(taskhash), Some(unihash)) = (text("method"), text("taskhash"), unihash) else {
+        let (Some(method), Some(taskhash), Some(unihash)) = (text("method"), text("taskhash"), unihash)
+        else {
             return Ok(None);
         };
         self.shared.database.add_unihash(method, taskhash, &unihash)?;

@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn tokens_that_python_sealed_open() {
         // hashlib.new(A, b"0011223344556677" + b"password").hexdigest()
-        let sealed = "sha256:0011223344556677:bb657d0d40853b19888803dd3e5675479e0cf1925d43fc9c007b575ed0992624";
+        let sealed =
+            "sha256:0011223344556677:bb657d0d40853b19888803dd3e5675479e0cf1925d43fc9c007b575ed0992624";
         assert!(opens("password", sealed));
         assert_eq!(base64(b"\xfb\xff\xbf\x00\x10\x83"), "._._ABCD");
     }

@@ -39,8 +39,7 @@ pub fn object_name(spec: &str, hash: &str, task: &str, extension: Extension) -> 
         let fixed = end.len() + kind.len() + pn.len() + arch.len() + number.len() + 7;
         let each = limit.checked_sub(fixed).ok_or_else(too_long)? / 3;
         let cut = |part: &str| part.chars().take(each).collect::<String>();
-        let mut short =
-            [*kind, *pn, &cut(system), &cut(version), &cut(revision), *arch, *number].join(":");
+        let mut short = [*kind, *pn, &cut(system), &cut(version), &cut(revision), *arch, *number].join(":");
         for part in rest {
             short.push(':');
             short.push_str(part);

@@ -124,7 +124,9 @@ fn add_file<W: Write>(
         return archive.append_link(&mut header, name, target).map_err(at(path));
     }
     if !about.is_file() {
-        let reason = io::Error::other("is neither a file nor a folder nor a link; tasks that share their state make no others");
+        let reason = io::Error::other(
+            "is neither a file nor a folder nor a link; tasks that share their state make no others",
+        );
         return Err(at(path)(reason));
     }
     if about.nlink() > 1 {

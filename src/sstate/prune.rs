@@ -58,7 +58,9 @@ pub fn prune(cache: &Path, limits: Limits, pretend: bool) -> Result<Pruned, Ssta
         for file in object.files {
             if !pretend {
                 match fs::remove_file(&file) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(&file)(error)),
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(at(&file)(error));
+                    }
                     _ => {}
                 }
             }
@@ -87,11 +89,8 @@ fn collect(folder: &Path, depth: usize, objects: &mut BTreeMap<PathBuf, Object>)
             continue;
         }
         let used = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        let object = objects.entry(PathBuf::from(archive)).or_insert(Object {
-            used,
-            bytes: 0,
-            files: Vec::new(),
-        });
+        let object =
+            objects.entry(PathBuf::from(archive)).or_insert(Object { used, bytes: 0, files: Vec::new() });
         object.used = object.used.max(used);
         object.bytes += about.len();
         object.files.push(path);

@@ -42,8 +42,8 @@ pub fn restore(object: &Path, folder: &Path, limit: Limit) -> Result<(), SstateE
     let beside = folder.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(beside).map_err(at(beside))?;
     fs::create_dir(&unfinished).map_err(at(&unfinished))?;
-    let result = unpack(object, &unfinished, limit)
-        .and_then(|()| fs::rename(&unfinished, folder).map_err(at(folder)));
+    let result =
+        unpack(object, &unfinished, limit).and_then(|()| fs::rename(&unfinished, folder).map_err(at(folder)));
     if result.is_err() {
         // The first error is the one to tell.
         let _ = fs::remove_dir_all(&unfinished);
@@ -161,7 +161,9 @@ fn judge<R: Read>(
         }
         EntryType::Link => {
             let target = target()?;
-            members.hard_link(&target).and_then(|target| Ok(Action::HardLink(members.add(name, Kind::File)?, target)))
+            members
+                .hard_link(&target)
+                .and_then(|target| Ok(Action::HardLink(members.add(name, Kind::File)?, target)))
         }
         _ => Err(Unsafe::Special),
     })

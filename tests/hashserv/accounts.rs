@@ -246,6 +246,9 @@ fn strangers_never_administer_users() {
     for words in ["@all", "@user-admin", "@read,@user-admin"] {
         let anonymous: Permissions = words.parse().unwrap();
         let options = Options { anonymous, ..place.options("s") };
-        assert!(matches!(Server::start(options, Arc::new(|_| {})), Err(ServerError::Anonymous(_))), "{words}");
+        assert!(
+            matches!(Server::start(options, Arc::new(|_| {})), Err(ServerError::Anonymous(_))),
+            "{words}"
+        );
     }
 }

@@ -37,7 +37,10 @@ fn a_dying_server_is_one_warning() {
     let asked = build.get_unihashes(&[(METHOD, &one), (METHOD, &one)]);
     assert_eq!(asked.answer, [None, None]);
     let warning = asked.warning.unwrap();
-    assert!(warning.starts_with(&format!("Error contacting Hash Equivalence Server {address}: ")), "{warning}");
+    assert!(
+        warning.starts_with(&format!("Error contacting Hash Equivalence Server {address}: ")),
+        "{warning}"
+    );
     // From now on taskhashes are unihashes, in silence.
     assert!(build.has_failed());
     let told = build.report(&report(&one, &hash("a"), &hash("3")));
@@ -157,7 +160,11 @@ fn a_read_only_server_cannot_have_an_upstream_server() {
 #[test]
 fn a_database_that_is_none_is_told() {
     let place = Place::new();
-    std::fs::write(place.path("hashes.db"), "no database, but long enough to be looked at as one".repeat(100)).unwrap();
+    std::fs::write(
+        place.path("hashes.db"),
+        "no database, but long enough to be looked at as one".repeat(100),
+    )
+    .unwrap();
     let error = Server::start(place.options("x"), Arc::new(|_| {})).err().unwrap().to_string();
     assert!(error.starts_with("hash equivalence database: "), "{error}");
 }

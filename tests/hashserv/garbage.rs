@@ -45,7 +45,8 @@ fn marks_may_come_in_a_stream() {
     let mut client = client(&server);
     two_hashes(&mut client);
     tell(&mut client, &hash("5"), &hash("c"), &hash("6"));
-    let row = |hash: String| -> Map<String, Value> { [("unihash".to_string(), hash.into())].into_iter().collect() };
+    let row =
+        |hash: String| -> Map<String, Value> { [("unihash".to_string(), hash.into())].into_iter().collect() };
     let rows = [row(hash("3")), row(hash("4")), row(hash("9"))];
     assert_eq!(client.mark_rows("ABC", &rows).unwrap(), 2);
     assert_eq!(status(&mut client), json!({"mark": "ABC", "keep": 2, "remove": 1}));
@@ -108,7 +109,9 @@ fn hashes_told_during_a_collection_are_kept() {
 fn a_line_of_marks_that_makes_no_sense_is_refused() {
     let place = Place::new();
     let server = place.serve();
-    for argument in [json!({"mark": 1, "where": {}}), json!({"where": {}}), json!({"mark": "A", "where": "x"})] {
+    for argument in
+        [json!({"mark": 1, "where": {}}), json!({"where": {}}), json!({"mark": "A", "where": "x"})]
+    {
         let refused = refusal(client(&server).request("gc-mark", argument.clone()));
         assert!(refused.contains("mark") || refused.contains("where"), "{argument}: {refused}");
     }

@@ -92,9 +92,14 @@ fn all_that_was_told_can_be_asked() {
     told.extra.insert("not-a-column".into(), "x".into());
     client.report(&told).unwrap();
     let task = client.task(METHOD, &hash("1"), true).unwrap().unwrap();
-    for (name, value) in
-        [("PN", "zlib"), ("PV", "1.3"), ("PR", "r0"), ("task", "package"), ("owner", "me"), ("method", METHOD)]
-    {
+    for (name, value) in [
+        ("PN", "zlib"),
+        ("PV", "1.3"),
+        ("PR", "r0"),
+        ("task", "package"),
+        ("owner", "me"),
+        ("method", METHOD),
+    ] {
         assert_eq!(task[name], value, "{name}");
     }
     assert_eq!((&task["taskhash"], &task["outhash"]), (&hash("1").into(), &hash("a").into()));
@@ -289,7 +294,8 @@ fn tables_and_columns_are_told() {
     client.request("remove", json!({"where": {"method": METHOD}})).unwrap();
     let columns = client.request("get-db-query-columns", json!({})).unwrap();
     for column in columns["columns"].as_array().unwrap() {
-        let condition: Map<String, Value> = [(column.as_str().unwrap().to_string(), "".into())].into_iter().collect();
+        let condition: Map<String, Value> =
+            [(column.as_str().unwrap().to_string(), "".into())].into_iter().collect();
         assert_eq!(count(client.request("remove", json!({"where": condition})).unwrap()), 0);
     }
 }

@@ -65,9 +65,8 @@ pub fn admin(server: &Server) -> Client {
 
 /// A client with an account of these permissions; its name is the second.
 pub fn user(server: &Server, name: &str, permissions: &[&str]) -> Client {
-    let made = admin(server)
-        .request("new-user", json!({"username": name, "permissions": permissions}))
-        .unwrap();
+    let made =
+        admin(server).request("new-user", json!({"username": name, "permissions": permissions})).unwrap();
     client_as(server, name, made["token"].as_str().unwrap())
 }
 

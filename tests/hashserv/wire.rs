@@ -70,8 +70,14 @@ fn headers_are_answered_where_they_are_wanted() {
 fn other_protocols_and_versions_are_hung_up_on() {
     let place = Place::new();
     let server = tcp(&place);
-    for greeting in ["PRSERVICE 1.0", "OEHASHEQUIV 1.0", "OEHASHEQUIV 1.2", "OEHASHEQUIV", "OEHASHEQUIV x", "GET / HTTP/1.1"]
-    {
+    for greeting in [
+        "PRSERVICE 1.0",
+        "OEHASHEQUIV 1.0",
+        "OEHASHEQUIV 1.2",
+        "OEHASHEQUIV",
+        "OEHASHEQUIV x",
+        "GET / HTTP/1.1",
+    ] {
         let mut talk = Talk::to(&server);
         talk.say(&format!("{greeting}\n\n"));
         assert!(talk.ended(), "{greeting}");
@@ -152,7 +158,12 @@ fn a_line_without_end_is_not_kept_forever() {
 fn a_request_without_its_arguments_is_refused() {
     let place = Place::new();
     let server = tcp(&place);
-    for request in ["{\"get\": {}}", "{\"get\": null}", "{\"auth\": {}}", "{\"get\": {\"method\": 1, \"taskhash\": \"x\"}}"] {
+    for request in [
+        "{\"get\": {}}",
+        "{\"get\": null}",
+        "{\"auth\": {}}",
+        "{\"get\": {\"method\": 1, \"taskhash\": \"x\"}}",
+    ] {
         let mut talk = Talk::greeted(&server);
         talk.say(&format!("{request}\n"));
         assert!(talk.hear().starts_with("{\"invoke-error\":{\"message\":"), "{request}");

@@ -253,10 +253,14 @@ def sstate_unpack(archive, folder, d):
     with subprocess.Popen(["zstd", "-q", "-d", "-c", archive], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as zstd:
         try:
             with tarfile.open(fileobj=zstd.stdout, mode="r|") as tar:
+                empty = True
                 for member in tar:
+                    empty = False
                     check(member, folder)
                     tar.extract(member, folder, numeric_owner=True)
             zstd.stdout.read()
+            if empty:
+                raise ValueError("%s is damaged: it is empty" % archive)
         except tarfile.TarError as error:
             raise ValueError("%s is damaged: %s" % (archive, error))
     if zstd.returncode:
@@ -270,7 +274,15 @@ def sstate_restore(task, d):
         raise ValueError("%s is not there" % archive)
     folder = d.expand("${WORKDIR}/sstate-install-%s" % task)
     bb.utils.remove(folder, recurse=True)
-    sstate_unpack(archive, folder, d)
+    try:
+        sstate_unpack(archive, folder, d)
+    except ValueError:
+        # The task that runs instead puts a good one in its place.
+        try:
+            os.remove(archive)
+        except OSError:
+            pass
+        raise
     pairs, plain = sstate_shared(task, d)
     sstate_take_back(sstate_manifest(task, d))
     # From now on it is as if the task had run: its result is where the task puts it.

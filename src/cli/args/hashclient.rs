@@ -95,11 +95,7 @@ fn tool(prog: &str) -> Spec {
                       HOST:PORT, ws://HOST[:PORT] or wss://HOST[:PORT].",
         options: vec![
             Opt::help(),
-            Opt::value(
-                &["--address"],
-                "ADDRESS",
-                "where the server is (default unix://./hashserve.sock)",
-            ),
+            Opt::value(&["--address"], "ADDRESS", "where the server is (default unix://./hashserve.sock)"),
             Opt::value(&["--log"], "LOG", "what to tell: ERROR, WARNING, INFO or DEBUG"),
             Opt::value(&["--login", "-l"], "USERNAME", "ask as this user"),
             Opt::value(&["--password", "-p"], "TOKEN", "the user's token"),
@@ -353,7 +349,9 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         name: "unihash-exists",
         description: "Tells whether the server knows a unihash.",
-        options: || vec![Opt::flag(&["--quiet"], "print nothing; the exit code is 0 if it does and 1 if not")],
+        options: || {
+            vec![Opt::flag(&["--quiet"], "print nothing; the exit code is 0 if it does and 1 if not")]
+        },
         positionals: &[("unihash", Arity::One, "the unihash")],
         required: None,
         collect: |p| HashClientCommand::UnihashExists { quiet: p.has("--quiet"), unihash: one(p, "unihash") },

@@ -17,8 +17,8 @@ pub use bake::{Action, ActionError, BakeOptions, EventLog};
 pub use getvar::GetVarOptions;
 pub use hashclient::{HashClientCommand, HashClientOptions};
 pub use hashserv::HashServOptions;
-pub use sstate::SstateCommand;
 pub use layers::{LayersCommand, LayersOptions};
+pub use sstate::SstateCommand;
 
 /// The name under which the program was called decides how it talks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

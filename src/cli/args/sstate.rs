@@ -111,7 +111,8 @@ pub(super) fn parse(prog: &str, words: &[String], columns: usize) -> Result<Ssta
                 },
             };
             let age = measured("--age", &[('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 604_800)])?;
-            let bytes = measured("--size", &[('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)])?;
+            let bytes =
+                measured("--size", &[('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)])?;
             if age.is_none() && bytes.is_none() {
                 return Err(spec.error("say what may stay: --age, --size or both", columns));
             }
