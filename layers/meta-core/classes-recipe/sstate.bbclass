@@ -8,7 +8,7 @@
 #   do_deploy[sstate-outputdirs] = "${DEPLOY_DIR_IMAGE}"    # where it goes, one for each of the above
 #   do_deploy[sstate-plaindirs] = "${WORKDIR}/x"            # packed and restored in its place
 #   python do_deploy_setscene () { sstate_setscene(d) }
-#   addtask do_deploy_setscene
+#   addtask deploy_setscene
 #
 # Names of archives and manifests are those that BitBake's users know, so caches can be shared and cleaned by known tools.
 

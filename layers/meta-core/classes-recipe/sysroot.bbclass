@@ -29,7 +29,7 @@ python do_populate_sysroot () {
 python do_populate_sysroot_setscene () {
     sstate_setscene(d)
 }
-addtask do_populate_sysroot_setscene
+addtask populate_sysroot_setscene
 do_populate_sysroot_setscene[doc] = "Restores the recipe's headers and libraries."
 
 do_configure[deptask] = ""

@@ -20,5 +20,5 @@ do_package () {
 python do_package_setscene () {
     sstate_setscene(d)
 }
-addtask do_package_setscene
+addtask package_setscene
 do_package_setscene[doc] = "Restores the recipe's archive."
