@@ -16,6 +16,10 @@ pub mod task;
 
 pub mod host;
 
+pub mod hashserv;
+
+pub mod sstate;
+
 // The wings, and the ground they stand on.
 
 pub mod verify;

@@ -141,6 +141,7 @@ fn command_lines_are_read_as_bitbake_does() {
             Ok(Invocation { command: Command::Bake(options), .. }) => Ok(told(bake(&options))),
             Ok(Invocation { command: Command::GetVar(options), .. }) => Ok(told(getvar(&options))),
             Ok(Invocation { command: Command::Layers(options), .. }) => Ok(told(layers(&options))),
+            Ok(other) => panic!("no case is about {other:?}"),
             Err(exit) => Err((exit.code(), exit.stderr(), !exit.stdout().is_empty())),
         };
         let theirs = match case.args {

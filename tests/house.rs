@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The floors from the ground up; folders in one row stand beside each other and may not import one another.
 const FLOORS: &[&[&str]] = &[
-    &["lang"],
+    &["lang", "hashserv", "sstate"],
     &["data"],
     &["python"],
     &["recipe"],

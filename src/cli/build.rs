@@ -18,7 +18,7 @@ use crate::host::{Metadata, Project};
 use crate::lang::diagnostic::Severity;
 use crate::run::{
     BuildData, BuildEvent, Control, DepValid, Dependency, Executor, Exit, Happened, HashCheck, Heard,
-    LocalExecutor, LogRecord, Phase, Stamps, Stop, TaskEvent, TaskNames, TaskSpec, excerpt,
+    LocalExecutor, LogRecord, Phase, SignatureData, Stamps, Stop, TaskEvent, TaskNames, TaskSpec, excerpt,
 };
 use crate::task::queue::{Queue, Scheduler};
 use crate::task::scene::{self, Fate, Outcome};

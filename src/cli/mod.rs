@@ -4,10 +4,13 @@ pub mod args;
 mod bake;
 mod build;
 mod getvar;
+mod hashclient;
+mod hashserv;
 mod hint;
 pub mod layers;
 mod layers_tool;
 mod session;
+mod sstate;
 
 use std::process::ExitCode;
 
@@ -45,6 +48,9 @@ pub fn main() -> ExitCode {
     match command {
         Command::Bake(options) => bake::run(&arguments, manner, &options),
         Command::GetVar(options) => getvar::run(&arguments, manner, &options),
+        Command::HashClient(options) => hashclient::run(&options),
+        Command::HashServ(options) => hashserv::run(&options),
+        Command::Sstate(command) => sstate::run(&command),
         Command::Layers(options) => layers_tool::run(&arguments, &prog, manner, &options),
     }
 }

@@ -4,7 +4,7 @@
 #
 # Recipes replace do_configure, do_compile and do_install; classes add tasks in between.
 
-inherit logging utils patch
+inherit logging utils patch setscene
 
 # ---------------------------------------------------------------------------------------------------
 # Sources

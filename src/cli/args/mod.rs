@@ -5,14 +5,20 @@
 
 pub mod bake;
 pub mod getvar;
+pub mod hashclient;
+pub mod hashserv;
 pub mod layers;
 mod parser;
 mod spec;
+pub mod sstate;
 mod usage;
 
 pub use bake::{Action, ActionError, BakeOptions, EventLog};
 pub use getvar::GetVarOptions;
+pub use hashclient::{HashClientCommand, HashClientOptions};
+pub use hashserv::HashServOptions;
 pub use layers::{LayersCommand, LayersOptions};
+pub use sstate::SstateCommand;
 
 /// The name under which the program was called decides how it talks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +36,14 @@ pub enum Command {
     Bake(Box<BakeOptions>),
     /// `rbake-getvar`, `bitbake-getvar`: show one variable.
     GetVar(GetVarOptions),
+    /// `rbake-hashclient`, `bitbake-hashclient`: ask a hash equivalence server.
+    HashClient(HashClientOptions),
+    /// `rbake-hashserv`, `bitbake-hashserv`: be a hash equivalence server.
+    HashServ(Box<HashServOptions>),
     /// `rbake-layers`, `bitbake-layers`: look at the layers or change them.
     Layers(LayersOptions),
+    /// `rbake-sstate`: pack and restore objects of the shared state, prune the cache.
+    Sstate(SstateCommand),
 }
 
 /// A command line, read.
@@ -117,7 +129,10 @@ pub fn parse(argv: &[String], surroundings: &Surroundings<'_>) -> Result<Invocat
     let columns = surroundings.columns();
     let command = match tool {
         "getvar" => Command::GetVar(getvar::parse(&prog, words, columns)?),
+        "hashclient" => Command::HashClient(hashclient::parse(&prog, words, columns)?),
+        "hashserv" => Command::HashServ(Box::new(hashserv::parse(&prog, words, columns, surroundings.env)?)),
         "layers" => Command::Layers(layers::parse(&prog, words, columns)?),
+        "sstate" => Command::Sstate(sstate::parse(&prog, words, columns)?),
         _ => Command::Bake(Box::new(bake::parse(&prog, words, columns, surroundings.env)?)),
     };
     let manner = if prog.starts_with("bitbake") { Manner::BitBake } else { Manner::Rbake };

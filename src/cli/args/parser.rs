@@ -290,12 +290,24 @@ impl<'s> Pass<'s> {
                 self.act(option, None, parsed)?;
                 return Ok(ControlFlow::Break(place + 1));
             }
+            if option.takes == Takes::Two {
+                if self.shape.get(place + 1..place + 3) != Some("AA") {
+                    return Err(complaint(option, "expected 2 arguments").into());
+                }
+                let pair = self.words.get(place + 1..place + 3).unwrap_or_default();
+                parsed.values.entry(option.names[0]).or_default().extend_from_slice(pair);
+                *parsed.counts.entry(option.names[0]).or_default() += 1;
+                return Ok(ControlFlow::Break(place + 3));
+            }
             if self.shape.as_bytes().get(place + 1) != Some(&b'A') {
                 return Err(complaint(option, "expected one argument").into());
             }
             self.act(option, self.words.get(place + 1).cloned(), parsed)?;
             return Ok(ControlFlow::Break(place + 2));
         };
+        if option.takes == Takes::Two {
+            return Err(complaint(option, "expected 2 arguments").into());
+        }
         if option.takes_value() {
             self.act(option, Some(value), parsed)?;
             return Ok(ControlFlow::Break(place + 1));

@@ -39,6 +39,8 @@ pub(super) enum Takes {
     Nothing,
     /// One value; of several the last counts, or all in order, as the tool asks.
     Value,
+    /// Two values, the words that follow; all pairs count in order.
+    Two,
     /// One value, a number.
     Number,
     /// One of these words.

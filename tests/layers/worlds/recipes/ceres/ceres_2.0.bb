@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "dust"
+inherit cproject
+WORLDS_LIBS = "dust"

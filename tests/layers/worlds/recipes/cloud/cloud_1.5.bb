@@ -1,0 +1,3 @@
+SUMMARY = "A library"
+DEPENDS = "ocean wind"
+inherit cproject

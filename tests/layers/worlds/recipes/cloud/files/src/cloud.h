@@ -1,0 +1,2 @@
+/* What cloud is worth. */
+int cloud_value(void);

@@ -1,0 +1,7 @@
+#include "comet.h"
+#include <dust.h>
+
+int comet_value(void)
+{
+	return 10 + dust_value();
+}

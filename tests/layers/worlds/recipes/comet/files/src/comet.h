@@ -1,0 +1,2 @@
+/* What comet is worth. */
+int comet_value(void);

@@ -1,0 +1,2 @@
+SUMMARY = "A library"
+inherit cproject

@@ -1,0 +1,2 @@
+/* What core is worth. */
+int core_value(void);

@@ -1,0 +1,2 @@
+/* What crust is worth. */
+int crust_value(void);

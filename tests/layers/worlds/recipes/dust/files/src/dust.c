@@ -1,0 +1,6 @@
+#include "dust.h"
+
+int dust_value(void)
+{
+	return 13;
+}

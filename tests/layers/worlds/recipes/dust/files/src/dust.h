@@ -1,0 +1,2 @@
+/* What dust is worth. */
+int dust_value(void);

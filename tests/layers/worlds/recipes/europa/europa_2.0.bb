@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "ocean tide"
+inherit cproject
+WORLDS_LIBS = "tide moon ocean"

@@ -1,0 +1,6 @@
+#include "gas.h"
+
+int gas_value(void)
+{
+	return 14;
+}

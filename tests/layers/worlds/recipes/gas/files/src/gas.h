@@ -1,0 +1,2 @@
+/* What gas is worth. */
+int gas_value(void);

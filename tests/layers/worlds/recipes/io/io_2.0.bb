@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "orbit tide"
+inherit cproject
+WORLDS_LIBS = "tide ocean orbit star gas moon"

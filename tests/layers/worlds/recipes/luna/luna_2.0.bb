@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "moon"
+inherit cproject
+WORLDS_LIBS = "moon"

@@ -1,0 +1,7 @@
+#include "mantle.h"
+#include <core.h>
+
+int mantle_value(void)
+{
+	return 2 + core_value();
+}

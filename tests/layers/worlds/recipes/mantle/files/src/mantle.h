@@ -1,0 +1,2 @@
+/* What mantle is worth. */
+int mantle_value(void);

@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "crust dust"
+inherit cproject
+WORLDS_LIBS = "dust crust mantle core"

@@ -1,0 +1,6 @@
+#include "moon.h"
+
+int moon_value(void)
+{
+	return 9;
+}

@@ -1,0 +1,2 @@
+/* What moon is worth. */
+int moon_value(void);

@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "wind gas"
+inherit cproject
+WORLDS_LIBS = "gas wind"

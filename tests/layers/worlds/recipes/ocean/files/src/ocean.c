@@ -1,0 +1,6 @@
+#include "ocean.h"
+
+int ocean_value(void)
+{
+	return 4;
+}

@@ -1,0 +1,2 @@
+/* What ocean is worth. */
+int ocean_value(void);

@@ -1,0 +1,2 @@
+/* What orbit is worth. */
+int orbit_value(void);

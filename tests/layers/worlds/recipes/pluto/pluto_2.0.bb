@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "comet"
+inherit cproject
+WORLDS_LIBS = "comet dust"

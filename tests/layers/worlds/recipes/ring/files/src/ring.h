@@ -1,0 +1,2 @@
+/* What ring is worth. */
+int ring_value(void);

@@ -1,0 +1,2 @@
+/* What river is worth. */
+int river_value(void);

@@ -1,0 +1,3 @@
+SUMMARY = "A library"
+DEPENDS = "ocean"
+inherit cproject

@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "ring gas"
+inherit cproject
+WORLDS_LIBS = "ring gas dust"

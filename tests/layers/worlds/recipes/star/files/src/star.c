@@ -1,0 +1,7 @@
+#include "star.h"
+#include <gas.h>
+
+int star_value(void)
+{
+	return 12 + gas_value();
+}

@@ -1,0 +1,2 @@
+/* What star is worth. */
+int star_value(void);

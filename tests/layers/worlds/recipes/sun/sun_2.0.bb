@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "star"
+inherit cproject
+WORLDS_LIBS = "star gas"

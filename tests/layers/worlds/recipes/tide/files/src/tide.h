@@ -1,0 +1,2 @@
+/* What tide is worth. */
+int tide_value(void);

@@ -1,0 +1,3 @@
+SUMMARY = "A library"
+DEPENDS = "moon ocean"
+inherit cproject

@@ -1,0 +1,4 @@
+SUMMARY = "A program"
+DEPENDS = "river gas"
+inherit cproject
+WORLDS_LIBS = "gas river ocean"

@@ -1,0 +1,6 @@
+#include "wind.h"
+
+int wind_value(void)
+{
+	return 7;
+}

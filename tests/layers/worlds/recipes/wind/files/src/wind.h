@@ -1,0 +1,2 @@
+/* What wind is worth. */
+int wind_value(void);
