@@ -236,7 +236,7 @@ impl<'a> Apt<'a> {
     pub fn source(&self, request: &Request) -> Result<Found<Source>, FetchError> {
         self.find(
             request,
-            |component| vec![format!("{component}source/Sources")],
+            |component, _| vec![format!("{component}source/Sources")],
             |index| {
                 find_source(index, &request.name, request.version.as_deref())
                     .map_err(|error| error.to_string())
@@ -250,8 +250,9 @@ impl<'a> Apt<'a> {
     /// # Errors
     /// As [`Apt::source`].
     pub fn binary(&self, request: &Request, architecture: &str) -> Result<Found<Binary>, FetchError> {
-        let paths = |component: &str| {
-            ["all", architecture].map(|name| format!("{component}binary-{name}/Packages")).to_vec()
+        let paths = |component: &str, release: &Release| -> Vec<String> {
+            let names = [Some(architecture), release.separate_all.then_some("all")];
+            names.into_iter().flatten().map(|name| format!("{component}binary-{name}/Packages")).collect()
         };
         let search = |index: &str| {
             find_binary(index, &request.name, request.version.as_deref()).map_err(|error| error.to_string())
@@ -262,7 +263,7 @@ impl<'a> Apt<'a> {
     fn find<P>(
         &self,
         request: &Request,
-        paths: impl Fn(&str) -> Vec<String>,
+        paths: impl Fn(&str, &Release) -> Vec<String>,
         search: impl Fn(&str) -> Result<Option<P>, String>,
         version: impl Fn(&P) -> &str,
     ) -> Result<Found<P>, FetchError> {
@@ -288,7 +289,7 @@ impl<'a> Apt<'a> {
                 [] => vec![String::new()],
                 components => components.iter().map(|name| format!("{name}/")).collect(),
             };
-            for path in components.iter().flat_map(|component| paths(component)) {
+            for path in components.iter().flat_map(|component| paths(component, &release)) {
                 let Some(index) = self.index(archive, &release, &path)? else { continue };
                 let url = format!("{}/{path}", suite_root(&archive.feed));
                 let Some(package) = search(&index).map_err(|message| FetchError::invalid(url, message))?
