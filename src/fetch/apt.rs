@@ -174,7 +174,7 @@ impl<'a> Apt<'a> {
 
     /// A file whose bytes a signature is to vouch for: it is not kept.
     fn read(&self, url: &str) -> Result<Vec<u8>, FetchError> {
-        let job = Job { url: url.to_owned(), checksums: Checksums::default(), size: None };
+        let job = Job { url: url.to_owned(), checksums: Checksums::default(), size: None, name: None };
         let download = self.session.fetch(&job, None)?;
         if download.bytes > MAX_RELEASE {
             return Err(FetchError::invalid(url, "it is too large"));
@@ -204,8 +204,12 @@ impl<'a> Apt<'a> {
             return Ok(known);
         }
         let root = suite_root(&archive.feed);
-        let job =
-            |url: String| Job { url, checksums: Checksums::known(&listed.digest), size: Some(listed.size) };
+        let job = |url: String| Job {
+            url,
+            checksums: Checksums::known(&listed.digest),
+            size: Some(listed.size),
+            name: None,
+        };
         let plain = job(format!("{root}/{name}"));
         let download = if release.by_hash {
             let (directory, hex) =
@@ -329,6 +333,7 @@ impl<'a> Apt<'a> {
                 url: format!("{base}/{}", file.name),
                 checksums: Checksums::known(&file.sha256),
                 size: Some(file.size),
+                name: None,
             })
             .collect();
         let mut description = None;
@@ -364,6 +369,7 @@ impl<'a> Apt<'a> {
             url: format!("{}/{}", found.uri, found.package.filename),
             checksums: Checksums::known(&found.package.sha256),
             size: Some(found.package.size),
+            name: None,
         };
         let target = directory.join(name);
         self.session.pool.place(&self.session.fetch(&job, None)?.path, &target)?;
@@ -394,6 +400,7 @@ pub fn fetch_listed(session: &Session<'_>, url: &str, description: &Path) -> Res
             url: format!("{base}/{}", file.name),
             checksums: Checksums::known(&file.sha256),
             size: Some(file.size),
+            name: None,
         })
         .collect();
     let directory = description.parent().unwrap_or(Path::new("."));
