@@ -209,7 +209,7 @@ fn a_description_brings_its_files() {
     let Some(stand) = Stand::new() else { return };
     let url = stand.server.url("/d/pool/k/kit_1.9.dsc");
     let session = stand.setup.session(&|_| {});
-    let job = Job { url: url.clone(), checksums: Checksums::default(), size: None };
+    let job = Job { url: url.clone(), checksums: Checksums::default(), size: None, name: None };
     let target = stand.setup.downloads().join("kit_1.9.dsc");
     stand.setup.pool.place(&session.fetch(&job, None).unwrap().path, &target).unwrap();
     let dsc = fetch_listed(&session, &format!("{url};name=x"), &target).unwrap();

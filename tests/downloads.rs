@@ -60,7 +60,7 @@ impl Setup {
         let credentials = credentials.map(|(user, password)| (user.to_owned(), password.to_owned()));
         let listener = |event| self.events.lock().unwrap().push(event);
         Transfer { client: &self.client, pool: &self.pool, limits: &self.limits, listener: &listener }
-            .fetch(&Wanted { url, checksums, size, credentials })
+            .fetch(&Wanted { url, checksums, size, name: None, credentials })
     }
 }
 
@@ -287,4 +287,28 @@ fn unreachable() {
     let error = setup.fetch(&url, &Checksums::default()).unwrap_err().to_string();
     assert!(error.contains("After 2 attempts: can't connect: Connection refused"), "{error}");
     assert!(!error.contains("secret"), "{error}");
+}
+
+#[test]
+fn a_checksum_that_was_left_behind_is_told() {
+    let setup = Setup::new();
+    let (old, new) = (content(8, 1000), content(9, 1000));
+    let urls = [setup.server.file("/kit-1.tgz", old.clone()), setup.server.file("/kit-2.tgz", new)];
+    let fetch = |url: &str, name| {
+        let transfer =
+            Transfer { client: &setup.client, pool: &setup.pool, limits: &setup.limits, listener: &|_| {} };
+        let checksums = known(&old);
+        transfer.fetch(&Wanted {
+            url,
+            checksums: &checksums,
+            size: None,
+            name: Some(name),
+            credentials: None,
+        })
+    };
+    assert!(!fetch(&urls[0], "kit-1.tgz").unwrap().cached);
+    assert!(fetch(&urls[0], "kit-1.tgz").unwrap().cached);
+    assert!(matches!(fetch(&urls[1], "kit-2.tgz"), Err(FetchError::Checksum { .. })));
+    // Where no name is given, the digest alone says which file is meant.
+    assert!(setup.fetch(&urls[1], &known(&old)).unwrap().cached);
 }

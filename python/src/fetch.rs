@@ -70,6 +70,15 @@ fn checksums(expected: &BTreeMap<String, String>) -> Checksums {
     Checksums(stated.collect())
 }
 
+/// The last part of a URL's path, or more if that tells nothing of a version.
+fn file_name(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    match path.rsplit('/').next() {
+        Some(name) if name.contains(|letter: char| letter.is_ascii_digit()) => name.to_owned(),
+        _ => url.to_owned(),
+    }
+}
+
 /// What all downloads need, as Python gives it: `environment`, `pool`, and for archives more.
 struct Settings {
     environment: BTreeMap<String, String>,
@@ -146,7 +155,8 @@ fn fetch_file(
     credentials: Option<(String, String)>,
     listener: Option<Py<PyAny>>,
 ) -> PyResult<()> {
-    let job = Job { url, checksums: checksums(&expected), size: None };
+    let name = Some(file_name(&url));
+    let job = Job { url, checksums: checksums(&expected), size: None, name };
     Settings::read(settings)?.run(py, listener.as_ref(), |session| {
         let download = session.fetch(&job, credentials)?;
         session.pool.place(&download.path, &target)
@@ -162,7 +172,12 @@ fn fetch_ahead(
 ) -> PyResult<usize> {
     let jobs: Vec<Job> = files
         .into_iter()
-        .map(|(url, expected)| Job { url, checksums: checksums(&expected), size: None })
+        .map(|(url, expected)| Job {
+            name: Some(file_name(&url)),
+            url,
+            checksums: checksums(&expected),
+            size: None,
+        })
         .collect();
     Settings::read(settings)?
         .run(py, None, |session| Ok(session.fetch_all(&jobs).into_iter().filter(Result::is_ok).count()))

@@ -174,7 +174,7 @@ impl<'a> Apt<'a> {
 
     /// A file whose bytes a signature is to vouch for: it is not kept.
     fn read(&self, url: &str) -> Result<Vec<u8>, FetchError> {
-        let job = Job { url: url.to_owned(), checksums: Checksums::default(), size: None };
+        let job = Job { url: url.to_owned(), checksums: Checksums::default(), size: None, name: None };
         let download = self.session.fetch(&job, None)?;
         if download.bytes > MAX_RELEASE {
             return Err(FetchError::invalid(url, "it is too large"));
@@ -204,8 +204,12 @@ impl<'a> Apt<'a> {
             return Ok(known);
         }
         let root = suite_root(&archive.feed);
-        let job =
-            |url: String| Job { url, checksums: Checksums::known(&listed.digest), size: Some(listed.size) };
+        let job = |url: String| Job {
+            url,
+            checksums: Checksums::known(&listed.digest),
+            size: Some(listed.size),
+            name: None,
+        };
         let plain = job(format!("{root}/{name}"));
         let download = if release.by_hash {
             let (directory, hex) =
@@ -236,7 +240,7 @@ impl<'a> Apt<'a> {
     pub fn source(&self, request: &Request) -> Result<Found<Source>, FetchError> {
         self.find(
             request,
-            |component| vec![format!("{component}source/Sources")],
+            |component, _| vec![format!("{component}source/Sources")],
             |index| {
                 find_source(index, &request.name, request.version.as_deref())
                     .map_err(|error| error.to_string())
@@ -250,8 +254,9 @@ impl<'a> Apt<'a> {
     /// # Errors
     /// As [`Apt::source`].
     pub fn binary(&self, request: &Request, architecture: &str) -> Result<Found<Binary>, FetchError> {
-        let paths = |component: &str| {
-            ["all", architecture].map(|name| format!("{component}binary-{name}/Packages")).to_vec()
+        let paths = |component: &str, release: &Release| -> Vec<String> {
+            let names = [Some(architecture), release.separate_all.then_some("all")];
+            names.into_iter().flatten().map(|name| format!("{component}binary-{name}/Packages")).collect()
         };
         let search = |index: &str| {
             find_binary(index, &request.name, request.version.as_deref()).map_err(|error| error.to_string())
@@ -262,7 +267,7 @@ impl<'a> Apt<'a> {
     fn find<P>(
         &self,
         request: &Request,
-        paths: impl Fn(&str) -> Vec<String>,
+        paths: impl Fn(&str, &Release) -> Vec<String>,
         search: impl Fn(&str) -> Result<Option<P>, String>,
         version: impl Fn(&P) -> &str,
     ) -> Result<Found<P>, FetchError> {
@@ -288,7 +293,7 @@ impl<'a> Apt<'a> {
                 [] => vec![String::new()],
                 components => components.iter().map(|name| format!("{name}/")).collect(),
             };
-            for path in components.iter().flat_map(|component| paths(component)) {
+            for path in components.iter().flat_map(|component| paths(component, &release)) {
                 let Some(index) = self.index(archive, &release, &path)? else { continue };
                 let url = format!("{}/{path}", suite_root(&archive.feed));
                 let Some(package) = search(&index).map_err(|message| FetchError::invalid(url, message))?
@@ -328,6 +333,7 @@ impl<'a> Apt<'a> {
                 url: format!("{base}/{}", file.name),
                 checksums: Checksums::known(&file.sha256),
                 size: Some(file.size),
+                name: None,
             })
             .collect();
         let mut description = None;
@@ -363,6 +369,7 @@ impl<'a> Apt<'a> {
             url: format!("{}/{}", found.uri, found.package.filename),
             checksums: Checksums::known(&found.package.sha256),
             size: Some(found.package.size),
+            name: None,
         };
         let target = directory.join(name);
         self.session.pool.place(&self.session.fetch(&job, None)?.path, &target)?;
@@ -393,6 +400,7 @@ pub fn fetch_listed(session: &Session<'_>, url: &str, description: &Path) -> Res
             url: format!("{base}/{}", file.name),
             checksums: Checksums::known(&file.sha256),
             size: Some(file.size),
+            name: None,
         })
         .collect();
     let directory = description.parent().unwrap_or(Path::new("."));

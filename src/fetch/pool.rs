@@ -30,7 +30,7 @@ impl Pool {
     /// Whatever making them gives.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, FetchError> {
         let root = root.into();
-        for part in ["partial", "sha256", "sha384", "sha512"] {
+        for part in ["names", "partial", "sha256", "sha384", "sha512"] {
             let path = root.join(part);
             fs::create_dir_all(&path).map_err(FetchError::io(&path))?;
         }
@@ -46,6 +46,25 @@ impl Pool {
     pub fn find(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.path(digest);
         (digest.algorithm().is_strong() && path.is_file()).then_some(path)
+    }
+
+    fn name_path(&self, digest: &Digest, name: &str) -> PathBuf {
+        let key = Digest::of(Algorithm::Sha256, format!("{digest} {name}").as_bytes());
+        self.root.join("names").join(key.hex())
+    }
+
+    /// Whether the file with this digest was fetched under this name before.
+    pub(super) fn is_known_as(&self, digest: &Digest, name: &str) -> bool {
+        self.name_path(digest, name).exists()
+    }
+
+    /// Remembers that the file with these digests was fetched under this name.
+    pub(super) fn know_as(&self, digests: &[Digest], name: &str) -> Result<(), FetchError> {
+        for digest in digests.iter().filter(|digest| digest.algorithm().is_strong()) {
+            let path = self.name_path(digest, name);
+            File::create(&path).map_err(FetchError::io(&path))?;
+        }
+        Ok(())
     }
 
     /// Removes a file whose bytes are no longer those its name tells.

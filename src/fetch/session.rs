@@ -37,6 +37,8 @@ pub struct Job {
     pub checksums: Checksums,
     /// How many there have to be, if known.
     pub size: Option<u64>,
+    /// Its name, if the checksums are stated by people: see [`Wanted::name`].
+    pub name: Option<String>,
 }
 
 impl Session<'_> {
@@ -48,7 +50,8 @@ impl Session<'_> {
     pub fn fetch(&self, job: &Job, credentials: Option<(String, String)>) -> Result<Download, FetchError> {
         let transfer =
             Transfer { client: self.client, pool: self.pool, limits: self.limits, listener: self.listener };
-        let wanted = Wanted { url: &job.url, checksums: &job.checksums, size: job.size, credentials };
+        let name = job.name.as_deref();
+        let wanted = Wanted { url: &job.url, checksums: &job.checksums, size: job.size, name, credentials };
         if let Some(found) = transfer.find(&wanted)? {
             return Ok(found);
         }

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 import bb
 from bb._engine import engine
 from bb.fetch2.checksums import CHECKSUM_LIST
+from bb.fetch2.errors import ChecksumError
 from bb.fetch2.network import _without_version, get_fetcher_environment, trusted_network
 from bb.progress import ProgressHandler
 
@@ -90,7 +91,12 @@ class Listener(ProgressHandler):
 
 def download(ud, d, target):
     """Fetch one file to `target`."""
-    engine.fetch_file(plain_url(ud), target, expected(ud), settings(d), credentials(ud, d), Listener(d))
+    try:
+        engine.fetch_file(plain_url(ud), target, expected(ud), settings(d), credentials(ud, d), Listener(d))
+    except ChecksumError as exc:
+        # The engine does not know the flag's name in this recipe.
+        message = exc.args[0].replace("SRC_URI[sha256sum]", "SRC_URI[%s]" % ud.sha256_name)
+        raise ChecksumError(message, ud.url, exc.checksum) from None
 
 
 def fetch_ahead(urldata, d):

@@ -55,6 +55,9 @@ pub struct Wanted<'a> {
     pub checksums: &'a Checksums,
     /// How many there have to be, if known.
     pub size: Option<u64>,
+    /// The name of the file, where people state the checksum: then the pool's file only counts if it was fetched under
+    /// this name. Who raises a version and forgets the checksum has to be told, not given the old file.
+    pub name: Option<&'a str>,
     /// User and password for the URL's own host.
     pub credentials: Option<(String, String)>,
 }
@@ -135,6 +138,9 @@ impl Transfer<'_> {
                         Ok(()) => {
                             let bytes = partial.length();
                             let path = self.pool.store(partial, &digests)?;
+                            if let Some(name) = wanted.name {
+                                self.pool.know_as(&digests, name)?;
+                            }
                             (self.listener)(FetchEvent::Finished { url: shown, bytes, cached: false });
                             return Ok(Download { path, digests, bytes, cached: false });
                         }
@@ -198,6 +204,9 @@ impl Transfer<'_> {
             return Err(error);
         }
         let path = self.pool.store(partial, &digests)?;
+        if let Some(name) = wanted.name {
+            self.pool.know_as(&digests, name)?;
+        }
         (self.listener)(FetchEvent::Finished { url: redact(wanted.url), bytes, cached: false });
         Ok(Download { path, digests, bytes, cached: false })
     }
@@ -208,7 +217,9 @@ impl Transfer<'_> {
         shown: &str,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Download>, FetchError> {
-        let Some(path) = strong.and_then(|digest| self.pool.find(digest)) else { return Ok(None) };
+        let known =
+            strong.filter(|digest| wanted.name.is_none_or(|name| self.pool.is_known_as(digest, name)));
+        let Some(path) = known.and_then(|digest| self.pool.find(digest)) else { return Ok(None) };
         // The file may have been written to through one of its other names; all checksums that are stated count.
         let digests = match wanted.checksums.verify_file(wanted.url, &path) {
             Ok(digests) => digests,

@@ -371,8 +371,30 @@ pub(super) fn clean(path: &[u8]) -> io::Result<Vec<u8>> {
 
 /// A name without its first `count` parts; `None` if nothing is left.
 pub(super) fn strip(path: &[u8], count: usize) -> Option<OsString> {
-    let parts: Vec<&[u8]> =
-        path.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
-    let rest = parts.get(count..).filter(|rest| !rest.is_empty())?;
-    Some(OsString::from_vec(rest.join(&b'/')))
+    // A leading `.` is a part like any other: what GNU tar counts.
+    let parts = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+    let rest: Vec<&[u8]> = parts.skip(count).filter(|part| *part != b".").collect();
+    (!rest.is_empty()).then(|| OsString::from_vec(rest.join(&b'/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What GNU tar's --strip-components leaves of each name.
+    #[test]
+    fn stripped_names() {
+        for (path, count, expected) in [
+            ("a/b/c", 0, Some("a/b/c")),
+            ("a/b/c", 1, Some("b/c")),
+            ("./a/b", 1, Some("a/b")),
+            ("./a/b", 2, Some("b")),
+            ("a//b/", 1, Some("b")),
+            ("./", 1, None),
+            ("a", 1, None),
+            ("a", usize::MAX, None),
+        ] {
+            assert_eq!(strip(path.as_bytes(), count).as_deref(), expected.map(OsStr::new), "{path} {count}");
+        }
+    }
 }

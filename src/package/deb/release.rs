@@ -33,6 +33,8 @@ pub struct Release {
     pub valid_until: Option<u64>,
     /// Whether indexes can be had by their digest.
     pub by_hash: bool,
+    /// Whether packages for all architectures have an index of their own; else each architecture's index has them too.
+    pub separate_all: bool,
     /// Its components.
     pub components: Vec<String>,
     /// Its architectures.
@@ -86,7 +88,8 @@ impl Release {
     pub fn parse(text: &str) -> Result<Self, ReleaseError> {
         let stanza = Stanza::only(text).map_err(|error| ReleaseError::Malformed(error.to_string()))?;
         let field = |name: &str| stanza.get(name).unwrap_or_default().to_owned();
-        let words = |name: &str| field(name).split_ascii_whitespace().map(str::to_owned).collect();
+        let words =
+            |name: &str| -> Vec<String> { field(name).split_ascii_whitespace().map(str::to_owned).collect() };
         let date = |name: &str| -> Result<Option<u64>, ReleaseError> {
             stanza
                 .get(name)
@@ -109,6 +112,7 @@ impl Release {
         if files.is_empty() {
             return Err(ReleaseError::Weak);
         }
+        let (architectures, whole) = (words("Architectures"), words("No-Support-for-Architecture-all"));
         Ok(Release {
             origin: field("Origin"),
             label: field("Label"),
@@ -118,8 +122,10 @@ impl Release {
             date: date("Date")?,
             valid_until: date("Valid-Until")?,
             by_hash: field("Acquire-By-Hash").eq_ignore_ascii_case("yes"),
+            separate_all: architectures.iter().any(|name| name == "all")
+                && !whole.iter().any(|name| name == "Packages"),
             components: words("Components"),
-            architectures: words("Architectures"),
+            architectures,
             files,
         })
     }
@@ -194,6 +200,13 @@ mod tests {
         let found = Release::parse(&release("Valid-Until: Sun, 11 Jun 2023 08:55:10 UTC\n")).unwrap();
         assert_eq!((found.date, found.valid_until, found.by_hash), (Some(DATE), Some(DATE + 86400), true));
         assert_eq!(found.components, ["main", "extra"]);
+        for (more, separate) in [
+            ("", false),
+            ("Architectures: all amd64\n", true),
+            ("Architectures: all amd64\nNo-Support-for-Architecture-all: Packages\n", false),
+        ] {
+            assert_eq!(Release::parse(&release(more)).unwrap().separate_all, separate, "{more}");
+        }
         assert_eq!(found.files["main/source/Sources.xz"].size, 12);
         assert_eq!(found.check_time(DATE + 86400, Some(DATE)), Ok(()));
         assert_eq!(found.check_time(DATE + 86401, None), Err(ReleaseError::Expired(Day(DATE + 86400))));
