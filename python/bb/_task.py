@@ -133,6 +133,9 @@ def _teach(child, d):
     """Tells the signature generator what it is asked about in a task."""
     siggen = bb.parse.siggen
     fn, tid = child.file, child.tid
+    # A server that was started for the build has its address only since then.
+    if getattr(siggen, "server", None) is not None:
+        siggen.server = d.getVar("BB_HASHSERVE")
     taskhash, unihash = child.hashes
     task_tid = tid[:-len("_setscene")] if tid.endswith("_setscene") else tid
 

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::args::Manner;
 use super::args::bake::BakeOptions;
+use super::equivalence::HashServer;
 use super::session::{Prepared, Quiet, Session, Told};
 use crate::catalog::targets::{Resolved, resolve_targets};
 use crate::catalog::{Preferences, ResolvePolicy, VirtualFile};
@@ -23,7 +24,7 @@ use crate::run::{
 use crate::task::queue::{Queue, Scheduler};
 use crate::task::scene::{self, Fate, Outcome};
 use crate::task::stamp::{SETSCENE, clean_masks, taint_file};
-use crate::task::{TaskGraph, TaskHashes, TaskId, Wanted, dot, prepare};
+use crate::task::{Generator, TaskGraph, TaskHashes, TaskId, Unihashes, Wanted, dot, prepare};
 use crate::ui::interrupt;
 
 /// How long a task may take to end when it was asked to.
@@ -60,11 +61,15 @@ pub fn with_graph<R>(
 }
 
 /// Hashes the tasks of a graph.
-fn hash(session: &mut Session, graph: &TaskGraph<'_>) -> Result<TaskHashes, Told> {
+fn hash(
+    session: &mut Session,
+    graph: &TaskGraph<'_>,
+    unihashes: &mut dyn Unihashes,
+) -> Result<TaskHashes, Told> {
     let mut hashes = TaskHashes::new(graph).map_err(|error| session.fail(&error.to_string()))?;
     let mut warnings = Vec::new();
     hashes
-        .hash_all(graph, &mut (), &mut |text| warnings.push(text))
+        .hash_all(graph, unihashes, &mut |text| warnings.push(text))
         .map_err(|error| session.fail(&error.to_string()))?;
     for warning in warnings {
         session.console.message(Severity::Warning, &warning);
@@ -107,7 +112,7 @@ pub fn print_hashes(arguments: &[String]) -> std::process::ExitCode {
         let metadata = session.load(&mut project)?;
         let targets = arguments.get(2..).unwrap_or_default();
         with_graph(&mut session, &metadata, targets, &options, |session, graph| {
-            let hashes = hash(session, graph)?;
+            let hashes = hash(session, graph, &mut ())?;
             for task in graph.ids() {
                 let record = graph.record(task);
                 let hash = &hashes.of(task).hash;
@@ -134,11 +139,25 @@ pub fn build(
 ) -> Result<(), Told> {
     with_graph(session, metadata, targets, options, |session, graph| {
         invalidate(session, graph, options);
-        let hashes = hash(session, graph)?;
-        run_graph(session, project, metadata, targets, options, graph, &hashes)
+        let main = graph.configurations().first().map(|main| main.prefs);
+        let mut server = match main {
+            Some(main) => {
+                let generator = Generator::of(main).map_err(|error| session.fail(&error.to_string()))?;
+                HashServer::of(session, main, generator)?
+            }
+            None => None,
+        };
+        let mut nobody = ();
+        let unihashes: &mut dyn Unihashes = match &mut server {
+            Some(server) => server,
+            None => &mut nobody,
+        };
+        let hashes = hash(session, graph, unihashes)?;
+        run_graph(session, project, metadata, targets, options, graph, hashes, server)
     })
 }
 
+#[allow(clippy::too_many_arguments, reason = "all that a build consists of")]
 fn run_graph(
     session: &mut Session,
     project: &mut Project,
@@ -146,7 +165,8 @@ fn run_graph(
     targets: &[String],
     options: &BakeOptions,
     graph: &TaskGraph<'_>,
-    hashes: &TaskHashes,
+    hashes: TaskHashes,
+    server: Option<HashServer>,
 ) -> Result<(), Told> {
     let main = graph.configurations().first().map(|main| main.prefs);
     let setting = |name: &str| main.and_then(|main| main.get_var(name)).unwrap_or_default().into_owned();
@@ -169,7 +189,10 @@ fn run_graph(
     let queue = Queue::new(graph, scheduler, !options.halt);
     let log_lines = setting("BBINCLUDELOGS_LINES").trim().parse().unwrap_or(0);
     let umask = setting("BB_DEFAULT_UMASK");
-    let variables = build_variables(&setting("BUILDNAME"));
+    let mut variables = build_variables(&setting("BUILDNAME"));
+    if let Some(server) = &server {
+        variables.push(("BB_HASHSERVE".to_owned(), server.address.clone()));
+    }
     let build = BuildData {
         variables: variables.clone(),
         verbose_shell: options.verbose,
@@ -199,12 +222,17 @@ fn run_graph(
         metadata,
         graph,
         hashes,
+        server,
+        changed: Vec::new(),
         queue,
         threads,
         log_lines,
         umask,
         forced: Vec::new(),
         fates: Vec::new(),
+        outcomes: Vec::new(),
+        rehashed: Vec::new(),
+        skip_fetching: false,
         running: FxHashMap::default(),
         control,
         show_log: setting("BBINCLUDELOGS") != "no",
@@ -297,7 +325,10 @@ struct Run<'a, 'c> {
     session: &'a mut Session,
     metadata: &'a Metadata,
     graph: &'a TaskGraph<'c>,
-    hashes: &'a TaskHashes,
+    hashes: TaskHashes,
+    server: Option<HashServer>,
+    /// Unihashes that tasks reported and that aren't taken over yet.
+    changed: Vec<(TaskId, String)>,
     queue: Queue,
     threads: usize,
     log_lines: usize,
@@ -307,6 +338,12 @@ struct Run<'a, 'c> {
     forced: Vec<TaskId>,
     /// What becomes of each task; empty if no results are fetched.
     fates: Vec<Fate>,
+    /// What is known of each result; empty if none are fetched.
+    outcomes: Vec<Outcome>,
+    /// `--skip-setscene`.
+    skip_fetching: bool,
+    /// Tasks that got other hashes since that was found out.
+    rehashed: Vec<TaskId>,
     running: FxHashMap<u32, Running>,
     control: Option<Control>,
 }
@@ -331,6 +368,7 @@ impl Run<'_, '_> {
             return Ok(());
         }
         self.session.console.message(Severity::Note, "Executing Tasks");
+        self.skip_fetching = options.setscene.skip;
         self.work(executor, &interrupts)
     }
 
@@ -342,21 +380,27 @@ impl Run<'_, '_> {
         interrupts: &Receiver<()>,
     ) -> Result<(), Told> {
         let graph = self.graph;
-        let mut outcomes = vec![Outcome::Missing; graph.len()];
+        // The first time everything is looked at, later what has other hashes now.
+        let tasks: Vec<TaskId> = match self.outcomes.is_empty() {
+            true => graph.ids().collect(),
+            false => std::mem::take(&mut self.rehashed),
+        };
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        outcomes.resize(graph.len(), Outcome::Missing);
         let mut questions = Vec::new();
-        let mut present = 0;
-        for task in graph.ids().filter(|task| graph.tasks[task.index()].setscene) {
+        for task in tasks.into_iter().filter(|task| graph.tasks[task.index()].setscene) {
             let stamp = self.hashes.stamp(graph, task, true);
-            if stamp.is_some_and(|stamp| Path::new(&stamp).exists()) || self.is_current(task) {
-                if !self.forced.contains(&task) {
-                    outcomes[task.index()] = Outcome::Present;
-                    present += 1;
-                }
-            } else if !graph.task(task).noexec && !self.forced.contains(&task) {
+            let present = self.running.contains_key(&task.0)
+                || stamp.is_some_and(|stamp| Path::new(&stamp).exists())
+                || self.is_current(task);
+            let forced = self.forced.contains(&task);
+            outcomes[task.index()] = if present && !forced { Outcome::Present } else { Outcome::Missing };
+            if !present && !forced && !graph.task(task).noexec {
                 questions.push(task);
             }
         }
-        if !skip {
+        if !skip && !questions.is_empty() {
+            let present = outcomes.iter().filter(|outcome| **outcome == Outcome::Present).count();
             for task in self.ask_for_results(&questions, present)? {
                 outcomes[task.index()] = Outcome::Available;
             }
@@ -367,7 +411,7 @@ impl Run<'_, '_> {
             let fetch: Vec<TaskId> =
                 graph.ids().filter(|task| fates[task.index()] == Fate::Fetched).collect();
             if fetch.is_empty() {
-                self.fates = fates;
+                (self.fates, self.outcomes) = (fates, outcomes);
                 return Ok(());
             }
             let total = done + fetch.len();
@@ -462,7 +506,7 @@ impl Run<'_, '_> {
             }
             crossbeam::channel::select! {
                 recv(executor.events()) -> happened => match happened {
-                    Ok(Happened::Task(id, TaskEvent::Finished(exit))) => {
+                    Ok(Happened::Task(id, TaskEvent::Finished(exit))) if active.contains(&TaskId(id)) => {
                         let task = TaskId(id);
                         active.retain(|known| *known != task);
                         self.running.remove(&id);
@@ -541,6 +585,9 @@ impl Run<'_, '_> {
         let mut asked = 0;
         let mut killed_at: Option<Instant> = None;
         loop {
+            if !self.rehashed.is_empty() && !self.outcomes.is_empty() {
+                self.fetch_results(executor, self.skip_fetching, interrupts)?;
+            }
             while self.running.len() < self.threads
                 && let Some(task) = self.queue.take()
             {
@@ -747,9 +794,13 @@ impl Run<'_, '_> {
             TaskEvent::Log(record) => self.log(task, &record),
             TaskEvent::Phase(phase) => self.phase(task, phase),
             TaskEvent::Finished(exit) => self.finished(task, exit),
+            TaskEvent::UnihashChanged { tid, unihash } => {
+                if tid == self.graph.tid(task) {
+                    self.changed.push((task, unihash));
+                }
+            }
             TaskEvent::Started { .. }
             | TaskEvent::Progress { .. }
-            | TaskEvent::UnihashChanged { .. }
             | TaskEvent::Fired(_)
             | TaskEvent::FilesRead(_)
             | TaskEvent::NeedsPython => {}
@@ -821,6 +872,7 @@ impl Run<'_, '_> {
     fn finished(&mut self, task: TaskId, exit: Exit) {
         self.running.remove(&task.0);
         if exit.success() {
+            self.take_over_unihashes();
             self.queue.succeeded(self.graph, task);
             return;
         }
@@ -829,6 +881,33 @@ impl Run<'_, '_> {
         let text = format!("Task ({tid}) failed with exit code '{}'", exit.status());
         self.session.console.message(Severity::Error, &text);
         self.session.console.task_failed(&tid, None);
+    }
+
+    /// Takes over what a hash server found out about a task that just ran: what waits for it gets the hash it would have had.
+    fn take_over_unihashes(&mut self) {
+        for (task, unihash) in std::mem::take(&mut self.changed) {
+            let text = format!("Task {} unihash changed to {unihash}", self.graph.tid(task));
+            self.session.console.debug(1, &text);
+            self.hashes.set_unihash(task, unihash);
+            // Next time the server names this hash at once, and the stamp is looked for under it.
+            if let Some(stamps) = self.stamps(task)
+                && let Err(error) = stamps.make()
+            {
+                self.session.fail(&format!("the stamp of {} can't be made: {error}", self.graph.tid(task)));
+            }
+            let mut nobody = ();
+            let unihashes: &mut dyn Unihashes = match &mut self.server {
+                Some(server) => server,
+                None => &mut nobody,
+            };
+            let changed = self.hashes.hash_again(self.graph, task, unihashes);
+            self.rehashed.extend(changed);
+        }
+        let warnings: Vec<String> =
+            self.server.iter_mut().flat_map(|server| std::mem::take(&mut server.warnings)).collect();
+        for warning in warnings {
+            self.session.console.message(Severity::Warning, &warning);
+        }
     }
 
     /// The last line about tasks.

@@ -3,6 +3,7 @@
 pub mod args;
 mod bake;
 mod build;
+mod equivalence;
 mod getvar;
 mod hashclient;
 mod hashserv;

@@ -243,6 +243,34 @@ impl TaskHashes {
         (own.hash, own.unihash) = (hash, unihash);
     }
 
+    /// Gives a task another unihash.
+    pub fn set_unihash(&mut self, task: TaskId, unihash: String) {
+        self.tasks[task.index()].unihash = unihash;
+    }
+
+    /// Hashes everything anew that waits for a task, directly or not; gives the tasks whose hashes changed.
+    pub fn hash_again(
+        &mut self,
+        graph: &TaskGraph<'_>,
+        task: TaskId,
+        unihashes: &mut dyn Unihashes,
+    ) -> Vec<TaskId> {
+        let mut changed = Vec::new();
+        let mut affected = vec![false; graph.len()];
+        affected[task.index()] = true;
+        for later in graph.in_order() {
+            if later != task && graph.depends(later).any(|dep| affected[dep.index()]) {
+                let before = self.of(later).unihash.clone();
+                self.hash(graph, later, unihashes);
+                if self.of(later).unihash != before {
+                    affected[later.index()] = true;
+                    changed.push(later);
+                }
+            }
+        }
+        changed
+    }
+
     /// What was found about a task.
     pub fn of(&self, task: TaskId) -> &TaskHash {
         &self.tasks[task.index()]
