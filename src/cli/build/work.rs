@@ -1,0 +1,165 @@
+//! Running what has to run.
+
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Receiver;
+
+use super::{Run, Running};
+use crate::cli::args::bake::BakeOptions;
+use crate::cli::session::Told;
+use crate::lang::diagnostic::Severity;
+use crate::run::{Executor, LocalExecutor, Stop, TaskNames};
+use crate::task::TaskId;
+use crate::task::scene::Fate;
+use crate::ui::interrupt;
+
+/// How long a task may take to end when it was asked to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Run<'_, '_> {
+    /// Fetches results, then runs what is left.
+    pub(super) fn all(&mut self, executor: &mut LocalExecutor, options: &BakeOptions) -> Result<(), Told> {
+        let interrupts = interrupt::listen();
+        if !options.setscene.none && self.graph.tasks.iter().any(|task| task.setscene) {
+            self.fetch_results(executor, options.setscene.skip, &interrupts)?;
+        }
+        if options.setscene.only {
+            return Ok(());
+        }
+        self.session.console.message(Severity::Note, "Executing Tasks");
+        self.skip_fetching = options.setscene.skip;
+        self.work(executor, &interrupts)
+    }
+
+    /// Runs everything.
+    pub(super) fn work(
+        &mut self,
+        executor: &mut LocalExecutor,
+        interrupts: &Receiver<()>,
+    ) -> Result<(), Told> {
+        let mut asked = 0;
+        let mut killed_at: Option<Instant> = None;
+        loop {
+            if !self.rehashed.is_empty() && !self.outcomes.is_empty() {
+                self.fetch_results(executor, self.skip_fetching, interrupts)?;
+            }
+            while self.running.len() < self.threads
+                && let Some(task) = self.queue.take()
+            {
+                self.begin(executor, task)?;
+            }
+            if self.queue.is_over() {
+                break;
+            }
+            crossbeam::channel::select! {
+                recv(executor.events()) -> happened => match happened {
+                    Ok(happened) => self.hear(happened),
+                    Err(_) => return Err(self.session.fail("what runs the tasks is gone")),
+                },
+                recv(interrupts) -> _ => {
+                    asked += 1;
+                    self.queue.stop();
+                    if asked == 1 {
+                        let text = format!("Waiting for {} running tasks to finish: press Ctrl-C again to stop them", self.running.len());
+                        self.session.console.message(Severity::Note, &text);
+                    } else {
+                        executor.stop(if asked == 2 { Stop::Terminate } else { Stop::Kill });
+                        killed_at.get_or_insert_with(Instant::now);
+                    }
+                },
+                default(Duration::from_millis(500)) => {
+                    if killed_at.is_some_and(|then| then.elapsed() > PATIENCE) {
+                        executor.stop(Stop::Kill);
+                    }
+                },
+            }
+        }
+        match self.queue.failures().is_empty() && asked == 0 {
+            true => Ok(()),
+            false => Err(Told),
+        }
+    }
+
+    /// Goes through the tasks without running any (`-n`).
+    pub(super) fn pretend(&mut self) -> Result<(), Told> {
+        while let Some(task) = self.queue.take() {
+            if self.is_current(task) {
+                self.queue.skipped(self.graph, task);
+            } else {
+                self.announce(task);
+                self.queue.started(task);
+                self.queue.succeeded(self.graph, task);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a task has its stamp, and all it waits for is no younger.
+    pub(super) fn is_current(&self, task: TaskId) -> bool {
+        if self.graph.task(task).nostamp || self.forced.contains(&task) {
+            return false;
+        }
+        let time = |path: Option<String>| {
+            std::fs::metadata(path?).and_then(|meta| meta.modified()).ok().map(seconds)
+        };
+        let Some(own) = time(self.hashes.stamp(self.graph, task, false)) else { return false };
+        self.graph.depends(task).all(|dep| {
+            if self.graph.tasks[dep.index()].recipe != self.graph.tasks[task.index()].recipe {
+                return true;
+            }
+            let stamp = time(self.hashes.stamp(self.graph, dep, false));
+            let setscene = time(self.hashes.stamp(self.graph, dep, true));
+            match (stamp, setscene) {
+                (None, Some(_)) => true,
+                (Some(stamp), Some(setscene)) if setscene > stamp => true,
+                (Some(stamp), _) => own >= stamp,
+                (None, None) => false,
+            }
+        })
+    }
+
+    pub(super) fn announce(&mut self, task: TaskId) {
+        let counts = self.queue.counts();
+        let text = format!(
+            "Running task {} of {} ({})",
+            counts.completed + counts.active + counts.failed + 1,
+            counts.total,
+            self.graph.tid(task)
+        );
+        let noexec = if self.graph.task(task).noexec { "noexec task" } else { "task" };
+        let text = text.replacen("task", noexec, 1);
+        self.session.console.message(Severity::Note, &text);
+    }
+
+    /// Starts a task, or finds that it needn't run.
+    pub(super) fn begin(&mut self, executor: &mut LocalExecutor, task: TaskId) -> Result<(), Told> {
+        let made = self.fates.get(task.index()).is_some_and(|fate| *fate != Fate::Run);
+        if made || self.is_current(task) {
+            self.queue.skipped(self.graph, task);
+            return Ok(());
+        }
+        self.announce(task);
+        self.queue.started(task);
+        let record = self.graph.task(task);
+        if record.noexec {
+            if let Some(stamps) = self.stamps(task)
+                && let Err(error) = stamps.make()
+            {
+                self.queue.failed(task);
+                let text = format!("the stamp of {} can't be made: {error}", self.graph.tid(task));
+                self.session.fail(&text);
+                return Ok(());
+            }
+            self.queue.succeeded(self.graph, task);
+            return Ok(());
+        }
+        let spec = self.spec(task);
+        self.running.insert(task.0, Running { names: TaskNames::default(), errors_printed: false });
+        executor.start(task.0, spec).map_err(|error| self.session.fail(&error.to_string()))
+    }
+}
+
+/// Whole seconds, as BitBake compares the times of stamps.
+fn seconds(time: std::time::SystemTime) -> u64 {
+    time.duration_since(std::time::UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}
