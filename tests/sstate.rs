@@ -63,6 +63,18 @@ fn nothing_left(place: &TempDir, object: &Path) {
     assert!(left.iter().all(|path| path == object || path.ends_with("tree")), "{left:?}");
 }
 
+/// All that `tree` made is there again.
+fn came_back(back: &Path) {
+    assert_eq!(fs::read(back.join("usr/lib/liba.so.1")).unwrap(), b"library".repeat(10_000));
+    assert_eq!(fs::metadata(back.join("usr/lib/liba.so.1")).unwrap().mode() & 0o7777, 0o750);
+    assert_eq!(fs::read_link(back.join("usr/lib/liba.so")).unwrap(), Path::new("liba.so.1"));
+    assert_eq!(fs::read_link(back.join("run")).unwrap(), Path::new("/run"));
+    assert!(back.join("empty").is_dir());
+    assert_eq!(fs::metadata(back.join("readme")).unwrap().mtime(), 1_000_000_000);
+    let ino = |name: &str| fs::metadata(back.join(name)).unwrap().ino();
+    assert_eq!(ino("usr/lib/same"), ino("usr/lib/liba.so.1"));
+}
+
 #[test]
 fn a_tree_comes_back_as_it_was() {
     let place = tempdir().unwrap();
@@ -71,17 +83,7 @@ fn a_tree_comes_back_as_it_was() {
     check(&object, Limit::default()).unwrap();
     let back = place.path().join("back");
     restore(&object, &back, Limit::default()).unwrap();
-    assert_eq!(
-        fs::read(back.join("usr/lib/liba.so.1")).unwrap(),
-        fs::read(tree.join("usr/lib/liba.so.1")).unwrap()
-    );
-    assert_eq!(fs::metadata(back.join("usr/lib/liba.so.1")).unwrap().mode() & 0o7777, 0o750);
-    assert_eq!(fs::read_link(back.join("usr/lib/liba.so")).unwrap(), Path::new("liba.so.1"));
-    assert_eq!(fs::read_link(back.join("run")).unwrap(), Path::new("/run"));
-    assert!(back.join("empty").is_dir());
-    assert_eq!(fs::metadata(back.join("readme")).unwrap().mtime(), 1_000_000_000);
-    let ino = |name: &str| fs::metadata(back.join(name)).unwrap().ino();
-    assert_eq!(ino("usr/lib/same"), ino("usr/lib/liba.so.1"));
+    came_back(&back);
 }
 
 #[test]
@@ -137,20 +139,30 @@ fn an_object_cut_anywhere_is_damaged_and_leaves_nothing() {
 }
 
 #[test]
-fn a_flipped_bit_is_noticed() {
+fn a_flipped_bit_is_noticed_or_means_nothing() {
     let place = tempdir().unwrap();
     let whole = tempdir().unwrap();
     let (tree, object) = (tree(&whole), whole.path().join("o.tar.zst"));
     pack(&tree, &object, 3).unwrap();
     let bytes = fs::read(&object).unwrap();
     let flipped = place.path().join("flipped.tar.zst");
+    let mut tolerated = 0;
     for at in (6..bytes.len()).step_by(7) {
         let mut changed = bytes.clone();
         changed[at] ^= 0x10;
         fs::write(&flipped, changed).unwrap();
-        assert!(restore(&flipped, &place.path().join("restored"), Limit::default()).is_err(), "byte {at}");
-        nothing_left(&place, &flipped);
+        let restored = place.path().join("restored");
+        match restore(&flipped, &restored, Limit::default()) {
+            Err(_) => nothing_left(&place, &flipped),
+            // Zstandard's format has unused bits; its checksum covers what they would have changed.
+            Ok(_) => {
+                came_back(&restored);
+                fs::remove_dir_all(&restored).unwrap();
+                tolerated += 1;
+            }
+        }
     }
+    assert!(tolerated * 10 < bytes.len() / 7, "{tolerated} of {} flips went unnoticed", bytes.len() / 7);
 }
 
 #[test]

@@ -58,6 +58,13 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
     {
         targets.extend(main.get_var("BBTARGETS").unwrap_or_default().split_whitespace().map(str::to_owned));
     }
+    // What can't be served yet is refused rather than left out silently.
+    if !options.dump_signatures.is_empty() {
+        return Err(session.fail("rbake can't write signature files without a build yet (-S)"));
+    }
+    if options.event_log.is_some() {
+        return Err(session.fail("rbake can't write an event log yet (-w, BBEVENTLOG)"));
+    }
     let action = options.action(&targets).map_err(|error| match error {
         ActionError::NothingToDo => {
             session.console.plain(&error.to_string());
@@ -103,11 +110,10 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
             let metadata = session.load(&mut project)?;
             super::build::write_graph(session, &metadata, &targets, options)
         }
-        Action::BuildFile(_) | Action::CompareRevisions => {
-            let metadata = session.load(&mut project)?;
-            let task = options.cmd.as_deref().unwrap_or("build");
-            session.resolve(&metadata, &targets, task, options.halt, &options.extra_assume_provided)?;
-            Err(session.fail("this version of rbake reads metadata and shows it; it does not run tasks yet"))
+        Action::BuildFile(_) => Err(session
+            .fail("rbake can't build a single file without its dependencies yet (-b); name its recipe")),
+        Action::CompareRevisions => {
+            Err(session.fail("rbake can't compare floating revisions yet (--revisions-changed)"))
         }
     }
 }

@@ -269,24 +269,6 @@ impl Session {
         self.console.diagnostic(&diagnostic);
     }
 
-    /// Finds everything that building the words of a command line needs.
-    pub fn resolve(
-        &mut self,
-        metadata: &Metadata,
-        words: &[String],
-        task: &str,
-        halt: bool,
-        assumed: &[String],
-    ) -> Result<(), Told> {
-        let mut said = Vec::new();
-        let prepared = Prepared::new(metadata, assumed, &mut said);
-        let configurations = prepared.configurations();
-        let policy = ResolvePolicy { halt, allow_incomplete: false };
-        let result = resolve_targets(words, task, &configurations, policy, &mut (), &mut said);
-        self.tell(&said);
-        result.map(drop).map_err(|error| self.resolve_error(&error))
-    }
-
     /// Finds what provides the words of a command line; gives the first one's recipe and variant.
     pub fn resolve_one(
         &mut self,

@@ -29,11 +29,12 @@ impl Members {
                 Some(Kind::File | Kind::Link) => return Err(Unsafe::BehindLink),
             }
         }
-        match self.0.insert(path.clone(), kind) {
-            None => Ok(path),
-            Some(Kind::Folder) if kind == Kind::Folder => Ok(path),
-            Some(_) => Err(Unsafe::Twice),
+        match self.0.get(&path) {
+            None => drop(self.0.insert(path.clone(), kind)),
+            Some(Kind::Folder) if kind == Kind::Folder => {}
+            Some(_) => return Err(Unsafe::Twice),
         }
+        Ok(path)
     }
 
     /// What a hard link stands for: a file that was unpacked before.

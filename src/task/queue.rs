@@ -200,6 +200,11 @@ impl Queue {
         self.states[task as usize] == State::Ready
     }
 
+    /// True if a task needn't be thought of any more.
+    pub fn is_finished(&self, task: TaskId) -> bool {
+        matches!(self.states[task.index()], State::Done | State::Skipped | State::Failed)
+    }
+
     /// The numbers.
     pub fn counts(&self) -> Counts {
         self.counts

@@ -9,6 +9,8 @@ pub enum Outcome {
     Present,
     /// It can be fetched.
     Available,
+    /// It can be fetched when an equal task has made it.
+    Deferred,
     /// It has to be made.
     Missing,
 }
@@ -20,6 +22,8 @@ pub enum Fate {
     Unneeded,
     /// Its result is fetched.
     Fetched,
+    /// Its result will be fetched later.
+    Deferred,
     /// Its result is there.
     Covered,
     /// It runs, unless its stamp says that it needn't.
@@ -65,6 +69,7 @@ pub fn plan<E>(
                 _ if !is_needed => Fate::Unneeded,
                 Outcome::Present => Fate::Covered,
                 Outcome::Available => Fate::Fetched,
+                Outcome::Deferred => Fate::Deferred,
                 Outcome::Missing => Fate::Run,
             }
         };
@@ -73,7 +78,7 @@ pub fn plan<E>(
             match fate {
                 Fate::Run => wanted[dep.index()] = true,
                 // A result stands for all that was needed to make it; only what it needs itself may be needed, too.
-                Fate::Fetched | Fate::Covered => covered_by[dep.index()].push(task),
+                Fate::Fetched | Fate::Deferred | Fate::Covered => covered_by[dep.index()].push(task),
                 Fate::Unneeded if graph.tasks[task.index()].setscene => covered_by[dep.index()].push(task),
                 Fate::Unneeded => covered_by[dep.index()].extend_from_slice(&above),
             }

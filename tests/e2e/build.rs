@@ -198,6 +198,16 @@ fn runall_and_runonly() {
 
 #[test]
 fn killed_at_any_moment_it_ends_with_the_same() {
+    let stamps = |space: &TestSpace| -> Vec<String> {
+        let entries = std::fs::read_dir(space.path().join("tmp/stamps")).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        // The hashes hold the folder's name only through the layer's path, which is another in each space.
+        names.into_iter().map(|name| name.rsplit_once('.').unwrap().0.to_owned()).collect()
+    };
+    let undisturbed = space();
+    undisturbed.run(&["a"]).ok();
     let space = space();
     for delay in [20, 60, 110, 170, 260] {
         let mut child = space.command(&["a"]).stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -206,11 +216,7 @@ fn killed_at_any_moment_it_ends_with_the_same() {
         let _ = child.wait();
     }
     space.run(&["a"]).ok();
-    let mut stamps: Vec<String> = std::fs::read_dir(space.path().join("tmp/stamps"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    stamps.sort();
-    let names: Vec<&str> = stamps.iter().map(|name| name.rsplit_once('.').unwrap().0).collect();
-    assert_eq!(names, ["a.do_build", "a.do_first", "a.do_second", "b.do_first", "b.do_second"]);
+    let expected = stamps(&undisturbed);
+    assert!(expected.iter().any(|name| name == "a.do_build"), "{expected:?}");
+    assert_eq!(stamps(&space), expected);
 }

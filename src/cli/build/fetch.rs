@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crossbeam::channel::Receiver;
+use rustc_hash::FxHashMap;
 
 use super::{Run, Running};
 use crate::catalog::VirtualFile;
@@ -19,15 +20,12 @@ impl Run<'_, '_> {
     pub(super) fn fetch_results(
         &mut self,
         executor: &mut LocalExecutor,
+        tasks: Vec<TaskId>,
         skip: bool,
         interrupts: &Receiver<()>,
     ) -> Result<(), Told> {
         let graph = self.graph;
-        // The first time everything is looked at, later what has other hashes now.
-        let tasks: Vec<TaskId> = match self.outcomes.is_empty() {
-            true => graph.ids().collect(),
-            false => std::mem::take(&mut self.rehashed),
-        };
+        let first = self.outcomes.is_empty();
         let mut outcomes = std::mem::take(&mut self.outcomes);
         outcomes.resize(graph.len(), Outcome::Missing);
         let mut questions = Vec::new();
@@ -48,18 +46,59 @@ impl Run<'_, '_> {
                 outcomes[task.index()] = Outcome::Available;
             }
         }
+        if first {
+            self.defer(&mut outcomes);
+        }
         let mut done = 0;
         loop {
-            let fates = self.plan(&outcomes)?;
+            let mut fates = self.plan(&outcomes)?;
+            // Who waits for an equal task that isn't made after all makes the result himself.
+            while let Some((task, _)) = self.leaders.iter().find(|(task, leader)| {
+                fates[task.index()] == Fate::Deferred && fates[leader.index()] != Fate::Run
+            }) {
+                outcomes[task.index()] = Outcome::Missing;
+                fates = self.plan(&outcomes)?;
+            }
             let fetch: Vec<TaskId> =
                 graph.ids().filter(|task| fates[task.index()] == Fate::Fetched).collect();
             if fetch.is_empty() {
                 (self.fates, self.outcomes) = (fates, outcomes);
+                for task in std::mem::take(&mut self.held) {
+                    self.queue.postpone(task);
+                }
                 return Ok(());
             }
             let total = done + fetch.len();
             for (task, good) in self.fetch(executor, &fetch, (&mut done, total), interrupts)? {
                 outcomes[task.index()] = if good { Outcome::Present } else { Outcome::Missing };
+            }
+        }
+    }
+
+    /// Of equal tasks of several configurations only the first is run; the others fetch its result.
+    fn defer(&mut self, outcomes: &mut [Outcome]) {
+        let graph = self.graph;
+        let mut missing: Vec<(&str, String, TaskId)> = graph
+            .ids()
+            .filter(|task| graph.tasks[task.index()].setscene && outcomes[task.index()] == Outcome::Missing)
+            .filter(|task| !graph.task(*task).noexec)
+            .map(|task| (graph.configuration(task).mc, graph.tid(task), task))
+            .collect();
+        missing.sort();
+        let mut leaders: FxHashMap<(&str, &str), TaskId> = FxHashMap::default();
+        for (_, _, task) in missing {
+            let unihash = &self.hashes.of(task).unihash;
+            if unihash.is_empty() {
+                continue;
+            }
+            match leaders.get(&(graph.record(task).pn.as_str(), unihash.as_str())) {
+                Some(leader) => {
+                    self.leaders.push((task, *leader));
+                    outcomes[task.index()] = Outcome::Deferred;
+                }
+                None => {
+                    leaders.insert((&graph.record(task).pn, unihash), task);
+                }
             }
         }
     }

@@ -98,6 +98,9 @@ impl Run<'_, '_> {
 
     pub(super) fn finished(&mut self, task: TaskId, exit: Exit) {
         self.running.remove(&task.0);
+        let waiting = self.leaders.iter().filter(|(_, leader)| *leader == task).map(|(waiting, _)| *waiting);
+        self.rehashed.extend(waiting);
+        self.leaders.retain(|(_, leader)| *leader != task);
         if exit.success() {
             self.take_over_unihashes();
             self.queue.succeeded(self.graph, task);

@@ -126,7 +126,14 @@ fn run_graph(
         fates: Vec::new(),
         outcomes: Vec::new(),
         rehashed: Vec::new(),
+        leaders: Vec::new(),
+        held: Vec::new(),
         skip_fetching: false,
+        allowed: enforced(
+            &setting("BB_SETSCENE_ENFORCE"),
+            &setting("BB_SETSCENE_ENFORCE_IGNORE_TASKS"),
+            graph,
+        ),
         running: FxHashMap::default(),
         control,
         show_log: setting("BBINCLUDELOGS") != "no",
@@ -149,6 +156,24 @@ fn run_graph(
     run.sum_up(result.is_ok());
     drop(executor);
     result.and(ended)
+}
+
+/// The tasks that may be made although only results are to be fetched (BB_SETSCENE_ENFORCE_IGNORE_TASKS); None if all may.
+fn enforced(enforce: &str, ignored: &str, graph: &TaskGraph<'_>) -> Option<Vec<String>> {
+    if enforce != "1" {
+        return None;
+    }
+    let mut allowed = Vec::new();
+    for word in ignored.split_whitespace() {
+        match word.strip_prefix("%:") {
+            Some(task) => {
+                let pns = graph.targets.iter().map(|target| &graph.record(*target).pn);
+                allowed.extend(pns.map(|pn| format!("{pn}:{task}")));
+            }
+            None => allowed.push(word.to_owned()),
+        }
+    }
+    Some(allowed)
 }
 
 /// What is frozen when a build begins. BUILDNAME comes first.
@@ -187,6 +212,12 @@ struct Run<'a, 'c> {
     fates: Vec<Fate>,
     /// What is known of each result; empty if none are fetched.
     outcomes: Vec<Outcome>,
+    /// Tasks whose results an equal task makes first, and that task.
+    leaders: Vec<(TaskId, TaskId)>,
+    /// Such tasks that are all that is left to wait for.
+    held: Vec<TaskId>,
+    /// BB_SETSCENE_ENFORCE: patterns `PN:task` of the tasks that may be made although results should be fetched. None: all.
+    allowed: Option<Vec<String>>,
     /// `--skip-setscene`.
     skip_fetching: bool,
     /// Tasks that got other hashes since that was found out.

@@ -8,6 +8,7 @@ use super::{Run, Running};
 use crate::cli::args::bake::BakeOptions;
 use crate::cli::session::Told;
 use crate::lang::diagnostic::Severity;
+use crate::lang::fnmatch;
 use crate::run::{Executor, LocalExecutor, Stop, TaskNames};
 use crate::task::TaskId;
 use crate::task::scene::Fate;
@@ -21,7 +22,8 @@ impl Run<'_, '_> {
     pub(super) fn all(&mut self, executor: &mut LocalExecutor, options: &BakeOptions) -> Result<(), Told> {
         let interrupts = interrupt::listen();
         if !options.setscene.none && self.graph.tasks.iter().any(|task| task.setscene) {
-            self.fetch_results(executor, options.setscene.skip, &interrupts)?;
+            let all = self.graph.ids().collect();
+            self.fetch_results(executor, all, options.setscene.skip, &interrupts)?;
         }
         if options.setscene.only {
             return Ok(());
@@ -41,7 +43,8 @@ impl Run<'_, '_> {
         let mut killed_at: Option<Instant> = None;
         loop {
             if !self.rehashed.is_empty() && !self.outcomes.is_empty() {
-                self.fetch_results(executor, self.skip_fetching, interrupts)?;
+                let rehashed = std::mem::take(&mut self.rehashed);
+                self.fetch_results(executor, rehashed, self.skip_fetching, interrupts)?;
             }
             while self.running.len() < self.threads
                 && let Some(task) = self.queue.take()
@@ -133,9 +136,32 @@ impl Run<'_, '_> {
 
     /// Starts a task, or finds that it needn't run.
     pub(super) fn begin(&mut self, executor: &mut LocalExecutor, task: TaskId) -> Result<(), Told> {
+        if self.fates.get(task.index()) == Some(&Fate::Deferred) {
+            self.held.push(task);
+            return Ok(());
+        }
         let made = self.fates.get(task.index()).is_some_and(|fate| *fate != Fate::Run);
         if made || self.is_current(task) {
             self.queue.skipped(self.graph, task);
+            return Ok(());
+        }
+        if let Some(allowed) = &self.allowed {
+            let pn = &self.graph.record(task).pn;
+            let name = format!("{pn}:{}", self.graph.name(task));
+            let may = allowed.iter().any(|pattern| fnmatch::matches(pattern, &name));
+            self.queue.started(task);
+            if may {
+                // BitBake doesn't run it either: only results are wanted.
+                self.queue.succeeded(self.graph, task);
+                return Ok(());
+            }
+            let mut text = format!("Task {pn}.{} attempted to execute unexpectedly", self.graph.name(task));
+            if self.graph.tasks[task.index()].setscene {
+                text.push_str(" and should have been setscened");
+            }
+            self.session.console.message(Severity::Error, &text);
+            self.session.console.task_failed(&self.graph.tid(task), None);
+            self.queue.failed(task);
             return Ok(());
         }
         self.announce(task);
