@@ -18,6 +18,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use std::env;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Further references that are asked, under other string hash seeds, before a difference counts.
@@ -47,11 +48,18 @@ impl Sides {
         let reference_command = vec!["python3".to_string(), format!("{root}/tests/conformance/oracle.py")];
         let ours = match env::var("RBAKE_ORACLE") {
             Ok(command) => command.split_whitespace().map(str::to_string).collect(),
-            Err(_) => vec![env!("CARGO_BIN_EXE_rbake").to_string(), "--internal-oracle".to_string()],
+            // The extension module that was built together with this test.
+            Err(_) => {
+                let engine = Path::new(env!("CARGO_BIN_EXE_rbake")).with_file_name("librbake_engine.so");
+                let mut command = vec!["env".to_string(), format!("RBAKE_ENGINE={}", engine.display())];
+                command.extend(reference_command.clone());
+                command.push("--ours".to_string());
+                command
+            }
         };
         let reference = Oracle::start(reference_command.clone(), 0)?;
         // Another seed than any reference has, so that nothing agrees by the luck of the same set order.
-        let ours = Oracle::start(ours, 1000)?;
+        let ours = Oracle::start(ours, 1000).unwrap_or_else(|reason| panic!("our side: {reason}"));
         Ok(Sides { ours, reference, witnesses: Vec::new(), reference_command })
     }
 

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyDict;
-use rbake::data::Value;
+use rbake::data::{Store, Value};
 use rbake::recipe::{self, Mode, StoredTable};
 
 use crate::datasmart::{DataSmart, wrap};
 use crate::engine::run;
-use crate::error::OrRaise;
+use crate::error::{OrRaise, from_python};
 use crate::value::stamp_to_python;
 
 /// Reads a file into a store: a recipe gives its variants by name, anything else the store.
@@ -29,7 +29,12 @@ fn handle<'py>(
         _ => Mode::Top,
     };
     let store = d.get().store(py);
-    let found = recipe::handle(&*run(py)?, &file, store, mode).or_raise(py)?;
+    let run = run(py)?;
+    // In a host of rbake the engine signs recipes and has said so already. Else it is done as in BitBake.
+    run.set_signatures(Box::new(|file, store| {
+        Python::attach(|py| ask_generator(py, file, store).map_err(|error| from_python(py, error)))
+    }));
+    let found = recipe::handle(&*run, &file, store, mode).or_raise(py)?;
     if mode != Mode::Top || file.ends_with(".conf") || file.ends_with(".bbclass") {
         return Ok(d.as_any().clone());
     }
@@ -38,6 +43,15 @@ fn handle<'py>(
         variants.set_item(name, wrap(py, store)?)?;
     }
     Ok(variants.into_any())
+}
+
+/// Has the signature generator of `bb.parse`, if there is one, work out the hashes of a finished recipe.
+fn ask_generator(py: Python<'_>, file: &str, store: &Store) -> PyResult<()> {
+    let Some(generator) = py.import("bb.parse")?.getattr_opt("siggen")? else { return Ok(()) };
+    let parts = py.import("bb.cache")?.call_method1("virtualfn2realfn", (file,))?;
+    let (path, variant, _): (String, String, String) = parts.extract()?;
+    generator.call_method1("finalise", (path, wrap(py, store)?, variant))?;
+    Ok(())
 }
 
 /// Declares a task.

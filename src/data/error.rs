@@ -101,7 +101,12 @@ impl CodeError {
         let Self { class, message, file, line, column, text } = self;
         let rest: String = text.chars().skip(column - 1).collect();
         let word = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').count();
-        let end = column + if rest.is_empty() { 0 } else { word.max(1) };
+        // An indentation that fits nothing has no end.
+        let end = match *column > text.chars().count() {
+            true if class == "IndentationError" => "-1".to_owned(),
+            true => column.to_string(),
+            false => (column + word.max(1)).to_string(),
+        };
         format!(
             "{class}({}, ({}, {line}, {column}, {}, {line}, {end}))",
             repr_str(message),
@@ -151,6 +156,13 @@ pub struct ExpansionError {
 }
 
 impl ExpansionError {
+    /// As Python's `repr` shows the exception.
+    pub fn repr(&self) -> String {
+        let shown = |text: &Option<String>| text.as_deref().map_or("None".to_owned(), repr_str);
+        let (variable, expression) = (shown(&self.variable), shown(&self.expression));
+        format!("ExpansionError({variable}, {expression}, {}({}))", self.cause_class, repr_str(&self.cause))
+    }
+
     /// Wraps `cause`, which ended the expansion of `expression` for `variable`.
     pub fn new(variable: Option<&str>, expression: &str, cause: DataError) -> Self {
         let (cause_class, text) = cause.class_and_text();

@@ -75,13 +75,18 @@ thread_local! {
     static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
+/// Less of the stack than this, in bytes, is left to whoever reports that variables refer to each other too deeply.
+const RESERVE: usize = 512 << 10;
+
 /// Counts nested expansions for as long as it lives.
 struct Depth;
 
 impl Depth {
     fn enter() -> Option<Self> {
+        // Python between two expansions takes much of it, too, and how much is its matter.
+        let room = stacker::remaining_stack().is_none_or(|left| left > RESERVE);
         DEPTH.with(|depth| {
-            (depth.get() < MAX_DEPTH).then(|| {
+            (room && depth.get() < MAX_DEPTH).then(|| {
                 depth.set(depth.get() + 1);
                 Depth
             })
@@ -185,7 +190,11 @@ impl Store {
         let mut out = String::with_capacity(text.len() + 64);
         let mut at = 0;
         let mut changed = false;
+        // BitBake joins the pieces when all have been read and then complains about the first that is no text, by its number.
+        let (mut pieces, mut end, mut wrong) = (0, 0, None);
         for (range, name) in found {
+            pieces += usize::from(range.start > end);
+            end = range.end;
             if variable == Some(name) {
                 return Err(DataError::raised("Exception", format!("variable {name} references itself!")));
             }
@@ -198,16 +207,16 @@ impl Store {
                     Value::None => {
                         out.push_str(&text[range.clone()]);
                     }
-                    other => {
-                        return Err(DataError::raised(
-                            "TypeError",
-                            format!("expected str instance, {} found", type_name(other)),
-                        ));
-                    }
+                    other => wrong = wrong.or(Some((pieces, type_name(other)))),
                 }
                 at = range.end;
                 changed = true;
             }
+            pieces += 1;
+        }
+        if let Some((piece, kind)) = wrong {
+            let message = format!("sequence item {piece}: expected str instance, {kind} found");
+            return Err(DataError::raised("TypeError", message));
         }
         if !changed {
             return Ok(None);
@@ -238,6 +247,12 @@ impl Store {
             };
             let code = self.context().code(code);
             parsed.note(&code, self, variable)?;
+            // BitBake reads this flag here, and fails where it can't be read.
+            if let Some(variable) = variable
+                && self.get_flag_raw(variable, "vardeps")?.is_some_and(|value| value.as_text().is_some_and(Text::has_references))
+            {
+                self.get_flag(variable, "vardeps")?;
+            }
             let value = self.host().evaluate(self, variable, &code)?;
             out.push_str(&text[at..range.start]);
             out.push_str(&value);

@@ -209,6 +209,7 @@ impl Store {
             let var = state.make_mut(base);
             if !var.overrides.iter().any(|(known, over)| *known == name && **over == *suffix) {
                 var.overrides.push((name.clone(), suffix.into()));
+                var.overridden = true;
             }
         });
     }

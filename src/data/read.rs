@@ -74,12 +74,20 @@ impl Store {
         })
     }
 
-    /// True if a flag's text means yes (`bb.utils.to_boolean`); anything unknown counts as no here.
+    /// True if a flag's text means yes (`bb.utils.to_boolean`).
+    ///
+    /// # Errors
+    /// It can't be expanded, or means neither yes nor no.
     pub fn flag_is_true(&self, name: &str, flag: &str) -> Result<bool, DataError> {
         Ok(match self.get_flag(name, flag)? {
-            Some(Value::Str(text)) => {
-                matches!(text.to_ascii_lowercase().as_str(), "y" | "yes" | "1" | "true")
-            }
+            Some(Value::Str(text)) => match text.to_ascii_lowercase().as_str() {
+                "y" | "yes" | "1" | "true" => true,
+                "" | "n" | "no" | "0" | "false" => false,
+                _ => {
+                    let message = format!("Invalid value for to_boolean: {text}");
+                    return Err(DataError::raised("ValueError", message));
+                }
+            },
             Some(value) => value.truth(),
             None => false,
         })

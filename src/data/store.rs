@@ -381,6 +381,18 @@ impl State {
         self.maps().find_map(|map| map.get(name))
     }
 
+    /// The variable as it is in the store that this one was made a copy of.
+    pub fn find_below(&self, name: &str) -> Option<&Rc<Var>> {
+        let mut layer = self.base.as_deref();
+        while let Some(current) = layer {
+            if let Some(var) = current.map.get(name) {
+                return Some(var);
+            }
+            layer = current.parent.as_deref();
+        }
+        None
+    }
+
     /// The variable, to be changed: its entry in the top layer, made from the visible one if need be.
     pub fn make_mut(&mut self, name: &str) -> &mut Var {
         if !self.top.contains_key(name) {

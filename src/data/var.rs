@@ -60,6 +60,8 @@ pub struct Var {
     pub remove: Vec<Op>,
     /// The variants `NAME:suffix` that exist: full name and suffix.
     pub overrides: Vec<(Rc<str>, Rc<str>)>,
+    /// True if there ever was one.
+    pub overridden: bool,
 }
 
 /// Prefix of the flag that holds a weak flag default.

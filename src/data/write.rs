@@ -262,8 +262,9 @@ impl Store {
         let mut state = self.state();
         state.clear_cache();
         if !state.top.contains_key(name) {
-            let overrides = state.find(name).map(|var| var.overrides.clone()).unwrap_or_default();
-            *state.make_mut(name) = super::Var { overrides, ..super::Var::default() };
+            let (overrides, overridden) =
+                state.find(name).map(|var| (var.overrides.clone(), var.overridden)).unwrap_or_default();
+            *state.make_mut(name) = super::Var { overrides, overridden, ..super::Var::default() };
         }
     }
 
@@ -372,15 +373,19 @@ impl Store {
         }
     }
 
-    /// Deletes all flags but keeps the content (`d.delVarFlags`).
+    /// Deletes all flags but keeps the content (`d.delVarFlags`). Without content, what the store was made a copy of shows again.
     pub fn del_flags(&self, name: &str, origin: Origin<'_>) {
         self.state().clear_cache();
         self.record(origin, name, "delete flags", None, &Value::str(""));
         let mut state = self.state();
+        let below = state.find_below(name).map(|var| (**var).clone());
         let var = state.make_mut(name);
-        let content = var.content.take();
-        let overrides = std::mem::take(&mut var.overrides);
-        *var = super::Var { content, overrides, ..super::Var::default() };
+        let kept = match (var.content.take(), below) {
+            (None, Some(below)) => below,
+            (content, _) => super::Var { content, ..super::Var::default() },
+        };
+        let (overrides, overridden) = (std::mem::take(&mut var.overrides), var.overridden);
+        *var = super::Var { overrides, overridden, ..kept };
     }
 
     /// Moves a variable's content, queued operations and variants to another name (`d.renameVar`); other flags stay behind.
@@ -410,9 +415,13 @@ impl Store {
                 found = true;
             }
         }
-        if !var.overrides.is_empty() {
+        if var.overridden {
             found = true;
-            self.state().make_mut(new).overrides.clear();
+            // BitBake begins with none here, so what was renamed to a variant of the new name before is forgotten.
+            let mut state = self.state();
+            state.make_mut(new).overrides.clear();
+            state.make_mut(new).overridden = true;
+            drop(state);
             for (variant, suffix) in &var.overrides {
                 let renamed: Rc<str> = variant.replace(old, new).into();
                 self.state().make_mut(new).overrides.push((renamed.clone(), suffix.clone()));

@@ -43,9 +43,14 @@ pub struct File {
 /// # Errors
 /// The first line that is no statement, an open continuation or an open function. Nothing of a file with an error is evaluated.
 pub fn parse(text: &str, path: &str, class: &str, kind: FileKind) -> Result<File, SyntaxError> {
-    match kind {
-        FileKind::Config { base } => parse_config(text, path, base),
-        FileKind::Recipe => Reader::new(path, class).read(text),
+    let mut file = File::default();
+    let done = match kind {
+        FileKind::Config { base } => parse_config(text, path, base, &mut file),
+        FileKind::Recipe => Reader::new(path, class, &mut file).read(text),
+    };
+    match done {
+        Ok(()) => Ok(file),
+        Err(error) => Err(SyntaxError { warnings: file.warnings, ..error }),
     }
 }
 
@@ -84,8 +89,7 @@ fn rstrip(line: &str) -> &str {
     line.trim_end_matches(is_space)
 }
 
-fn parse_config(text: &str, path: &str, base: bool) -> Result<File, SyntaxError> {
-    let mut file = File::default();
+fn parse_config(text: &str, path: &str, base: bool, file: &mut File) -> Result<(), SyntaxError> {
     let mut lines = physical_lines(text);
     let mut number = 0u32;
     while let Some(line) = lines.next() {
@@ -122,14 +126,14 @@ fn parse_config(text: &str, path: &str, base: bool) -> Result<File, SyntaxError>
             .map_err(|error| error.starting(first))?;
         file.statements.push(Located { line: number, first, statement });
     }
-    Ok(file)
+    Ok(())
 }
 
 /// The state of reading a recipe or class line by line.
-struct Reader<'a> {
+struct Reader<'a, 'f> {
     path: &'a str,
     class: &'a str,
-    file: File,
+    file: &'f mut File,
     open: Open,
     body: Vec<Cow<'a, str>>,
     /// Physical lines that ended in a backslash, without it.
@@ -147,12 +151,12 @@ enum Open {
     Def { name: String },
 }
 
-impl<'a> Reader<'a> {
-    fn new(path: &'a str, class: &'a str) -> Self {
+impl<'a, 'f> Reader<'a, 'f> {
+    fn new(path: &'a str, class: &'a str, file: &'f mut File) -> Self {
         Reader {
             path,
             class,
-            file: File::default(),
+            file,
             open: Open::Nothing,
             body: Vec::new(),
             pending: Vec::new(),
@@ -160,7 +164,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read(mut self, text: &'a str) -> Result<File, SyntaxError> {
+    fn read(mut self, text: &'a str) -> Result<(), SyntaxError> {
         for line in physical_lines(text) {
             self.number += 1;
             self.line(rstrip(line))?;
@@ -181,7 +185,7 @@ impl<'a> Reader<'a> {
             );
             return Err(SyntaxError::new(self.number, Problem::OpenFunction, message));
         }
-        Ok(self.file)
+        Ok(())
     }
 
     fn line(&mut self, line: &'a str) -> Result<(), SyntaxError> {

@@ -231,17 +231,19 @@ pub struct SyntaxError {
     pub message: String,
     /// True where BitBake gives the bare message, without `ParseError at FILE:LINE`.
     pub fatal: bool,
+    /// What was accepted on the lines before.
+    pub warnings: Vec<Warning>,
 }
 
 impl SyntaxError {
     /// An error that BitBake reports as `ParseError`.
     pub fn new(line: u32, problem: Problem, message: String) -> Self {
-        SyntaxError { line, first: line, problem, message, fatal: false }
+        SyntaxError { line, first: line, problem, message, fatal: false, warnings: Vec::new() }
     }
 
     /// An error that BitBake reports by its bare message.
     pub fn fatal(line: u32, problem: Problem, message: String) -> Self {
-        SyntaxError { line, first: line, problem, message, fatal: true }
+        SyntaxError { line, first: line, problem, message, fatal: true, warnings: Vec::new() }
     }
 
     /// The same with the first physical line of the statement.

@@ -110,6 +110,7 @@ impl<'a> Inputs<'a> {
                 let shown = match error {
                     DataError::Handled => "BBHandledException()".to_owned(),
                     DataError::Syntax(error) => error.repr(),
+                    DataError::Expansion(error) => error.repr(),
                     _ => format!("{class}({repr})"),
                 };
                 self.store
@@ -240,10 +241,12 @@ impl<'a> Inputs<'a> {
         let (text, parsed) = self.code.read_parsed(name)?;
         node.refer(&self.exported, names);
         node.refer(&parsed.references, names);
-        if let Some(code) = parsed.text() {
-            let commands = self.scanners.shell(self.store, name, code)?;
-            self.add_calls(node, &commands, names);
-        }
+        // A function that only an append names has no text to look through, and BitBake says so in Python's words.
+        let Some(code) = parsed.text() else {
+            return Err(DataError::raised("AttributeError", "'NoneType' object has no attribute 'split'".to_owned()));
+        };
+        let commands = self.scanners.shell(self.store, name, code)?;
+        self.add_calls(node, &commands, names);
         self.add_calls(node, &parsed.execs, names);
         let value = self.with_contains(text_of(text), &parsed.contains, exclusions, names)?;
         self.with_removes(value, node, &parsed, exclusions, names)

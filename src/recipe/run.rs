@@ -217,10 +217,11 @@ impl Run {
         let base = shown.rsplit('/').next().unwrap_or(shown);
         let class = base.strip_suffix(".bbclass").unwrap_or_default();
         let parsed = lines::parse(&text, shown, class, kind);
-        let file = parsed.map_err(|error| self.syntax_error(shown, error))?;
-        for warning in &file.warnings {
+        let warnings = parsed.as_ref().map_or_else(|error| &error.warnings, |file| &file.warnings);
+        for warning in warnings {
             self.python.log(Level::Warning, &warning.text);
         }
+        let file = parsed.map_err(|error| self.syntax_error(shown, error))?;
         let file = Rc::new(file);
         let keep = if keepable(shown) { &self.statements } else { &self.own };
         keep.borrow_mut().insert(path.into(), file.clone());

@@ -88,14 +88,16 @@ pub struct TaskTable {
     pub tasks: Vec<String>,
     /// For each task the tasks of the same recipe that it waits for.
     pub parents: Vec<(String, Vec<String>)>,
-    /// For each flag of [`TABLE_FLAGS`] its value by task.
+    /// For each flag of [`TABLE_FLAGS`] its value by task. Empty without tasks.
     pub flags: Vec<(&'static str, Vec<(String, String)>)>,
 }
 
 /// Works out the task table and marks the tasks in the store.
 pub fn task_table(store: &Store, tasks: &[String]) -> Result<TaskTable, DataError> {
-    let mut table =
-        TaskTable { flags: TABLE_FLAGS.map(|flag| (flag, Vec::new())).to_vec(), ..TaskTable::default() };
+    let mut table = TaskTable::default();
+    if !tasks.is_empty() {
+        table.flags = TABLE_FLAGS.map(|flag| (flag, Vec::new())).to_vec();
+    }
     for task in tasks {
         let task = store.expand(task, None)?;
         store.set_flag(&task, "task", Value::Int(1), Origin::engine("task_table"))?;

@@ -5,18 +5,6 @@ use std::rc::Rc;
 use crate::data::{DataError, Level, Origin, Store, Value};
 
 /// True if a flag means yes, as `bb.utils.to_boolean` takes it.
-fn flag_is_true(store: &Store, name: &str, flag: &str) -> Result<bool, DataError> {
-    match store.get_flag(name, flag)? {
-        Some(Value::Str(text)) => match text.to_ascii_lowercase().as_str() {
-            "y" | "yes" | "1" | "true" => Ok(true),
-            "" | "n" | "no" | "0" | "false" => Ok(false),
-            _ => Err(DataError::raised("ValueError", format!("Invalid value for boolean: {text}"))),
-        },
-        Some(value) => Ok(value.truth()),
-        None => Ok(false),
-    }
-}
-
 /// The names of the variables that are exported.
 fn exported_names(store: &Store) -> Result<Vec<Rc<str>>, DataError> {
     let mut names = Vec::new();
@@ -24,7 +12,7 @@ fn exported_names(store: &Store) -> Result<Vec<Rc<str>>, DataError> {
         if name.starts_with("__") || store.get_flag_raw(&name, "export")?.is_none() {
             continue;
         }
-        if flag_is_true(store, &name, "export")? && !flag_is_true(store, &name, "unexport")? {
+        if store.flag_is_true(&name, "export")? && !store.flag_is_true(&name, "unexport")? {
             names.push(name);
         }
     }

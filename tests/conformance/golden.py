@@ -6,7 +6,7 @@
     … --no-tasks                                             leave out the command lines that need the task queue or signature files
 
 NAME is a data file without its ending: datastore, references, broken, commands. The first two are asked through the
-oracle protocol; with --bin they are asked of `DIR/rbake --internal-oracle`. The others run command lines, which for
+oracle protocol; with --bin they are asked of rbake's `bb` package. The others run command lines, which for
 the real BitBake needs a checkout (the package has no programs).
 """
 
@@ -315,8 +315,7 @@ def main():
         return reference.skip("golden data against the real BitBake", exc)
     bin = options.bin or found.bin
     if {"datastore", "references"} & set(names):
-        command = [os.path.join(bin, "rbake"), "--internal-oracle"] if options.bin else [
-            sys.executable, str(Path(__file__).with_name("oracle.py"))]
+        command = [sys.executable, str(Path(__file__).with_name("oracle.py")), *(["--ours"] if options.bin else [])]
         oracle = Oracle(command)
         for name in ("datastore", "references"):
             if name in names:

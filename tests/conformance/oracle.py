@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A long-lived process that answers questions about the real BitBake: JSON lines in, JSON lines out.
+"""A long-lived process that answers questions about metadata: JSON lines in, JSON lines out.
 
-The protocol is written down in PROTOCOL.md. rbake answers the same questions with ``rbake --internal-oracle``.
+    oracle.py             the real BitBake answers
+    oracle.py --ours      rbake's `bb` package answers, the engine behind it
+
+The protocol is written down in PROTOCOL.md.
 
 Every question is answered in a forked copy of this process, which already has BitBake loaded. So no state of one case
 (global functions of ``def``, class caches, warn-once sets, handlers) reaches the next, and a case that crashes, loops
@@ -21,6 +24,7 @@ import tempfile
 import time
 import traceback
 
+import ours
 import reference
 
 # A case that takes longer is reported as {"status": "timeout"}.
@@ -390,18 +394,30 @@ def serve(lines, out):
         shutil.rmtree(base, ignore_errors=True)
 
 
-def main(prepare=None):
+def load(own):
+    """Make `import bb` give the one that is to answer. Raises reference.Missing."""
+    environment = reference.clean_environment(("RBAKE_NATIVE_EXPR",))
+    if own:
+        engine = ours.engine()
+        if engine is None:
+            raise SystemExit("no extension module is built")
+        os.environ.clear()
+        os.environ.update(environment)
+        return ours.activate(engine)
+    found = reference.find()
+    os.environ.clear()
+    os.environ.update(environment)
+    return found.activate()
+
+
+def main(prepare=None, own=False):
     """Answer questions; `prepare` is given the loaded `bb` package first."""
     try:
-        found = reference.find()
+        load(own)
     except reference.Missing as exc:
         # The other side decides whether that is a failure.
         print(json.dumps({"skip": str(exc)}), flush=True)
         return 0
-    environment = reference.clean_environment()
-    os.environ.clear()
-    os.environ.update(environment)
-    found.activate()
     global bb
     import bb, bb.build, bb.codeparser, bb.data, bb.event, bb.msg, bb.parse, bb.siggen, bb.utils  # noqa: E401
     if prepare:
@@ -414,4 +430,4 @@ def main(prepare=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(own=sys.argv[1:] == ["--ours"]))

@@ -21,6 +21,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import ours
 import reference
 
 MODULES = ("data", "parse", "codeparser", "siggen", "cooker", "utils", "filter", "fetch")
@@ -46,22 +47,6 @@ class TestsFinder(importlib.machinery.PathFinder):
             return None
         return importlib.util.spec_from_file_location(
             name, cls.folder / "__init__.py", submodule_search_locations=[str(cls.folder)])
-
-
-def engine():
-    """The extension module's file, or None."""
-    named = os.environ.get("RBAKE_ENGINE")
-    places = [Path(named)] if named else [reference.ROOT / "target" / kind / "librbake_engine.so" for kind in ("release", "debug")]
-    return next((place for place in places if place.is_file()), None)
-
-
-def load_engine(path):
-    """Make `import rbake_engine` find the extension where cargo has left it, under cargo's file name."""
-    loader = importlib.machinery.ExtensionFileLoader("rbake_engine", str(path))
-    spec = importlib.util.spec_from_file_location("rbake_engine", str(path), loader=loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["rbake_engine"] = module
-    loader.exec_module(module)
 
 
 class StdoutHandler(logging.Handler):
@@ -163,7 +148,7 @@ def main():
     except reference.Missing as exc:
         return reference.skip("BitBake's own unit tests", exc)
     environment = reference.clean_environment(("RBAKE_ENGINE", "RBAKE_REQUIRE_REFERENCE", "RBAKE_NATIVE_EXPR"))
-    path = engine()
+    path = ours.engine()
     os.environ.clear()
     os.environ.update(environment)
     # The reference's own switch: no test may reach for another host.
@@ -173,9 +158,7 @@ def main():
     else:
         if path is None:
             return reference.skip("BitBake's own unit tests", "no extension module is built")
-        os.environ["RBAKE_ENGINE"] = str(path)
-        sys.path.insert(0, str(reference.ROOT / "python"))
-        load_engine(path)
+        ours.activate(path)
     TestsFinder.folder = found.lib / "bb" / "tests"
     sys.meta_path.insert(0, TestsFinder)
     with tempfile.TemporaryDirectory(prefix="upstream-") as folder:

@@ -124,6 +124,8 @@ fn locate(source: &str, offset: usize, class: &'static str, message: String) -> 
     let column = 1 + String::from_utf8_lossy(&before[start..]).chars().count();
     let rest = source.get(start..).unwrap_or_default();
     let text = rest.split(['\n', '\r']).next().unwrap_or_default().to_owned();
+    // Where a line's indentation fits nothing, CPython points to its end.
+    let column = if message.starts_with("unindent ") { text.chars().count() + 1 } else { column };
     PythonSyntaxError { class, message, line, column, text }
 }
 
