@@ -19,6 +19,14 @@ from bb._engine import engine
 logger = logging.getLogger("BitBake.CodeParser")
 
 
+class ShellSyntaxError(Exception):
+    """Code that no shell would take."""
+
+
+class NeedMore(ShellSyntaxError):
+    """Code that ends too early."""
+
+
 def bbhash(s):
     return hashlib.sha256(s.encode("utf-8")).hexdigest()
 

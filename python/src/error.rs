@@ -81,10 +81,14 @@ fn original(py: Python<'_>, source: &Foreign) -> Option<PyErr> {
     source.0.downcast_ref::<PyErr>().map(|exception| exception.clone_ref(py))
 }
 
-/// An exception of a builtin class by its name.
+/// An exception of a builtin class, or of one of the scanners', by its name.
 fn make(py: Python<'_>, class: &str, message: &str) -> PyResult<PyErr> {
-    let builtin = py.import("builtins")?.getattr_opt(class)?;
-    let class = match builtin.and_then(|class| class.cast_into::<PyType>().ok()) {
+    let module = match class {
+        "ShellSyntaxError" | "NeedMore" => "bb.codeparser",
+        _ => "builtins",
+    };
+    let found = py.import(module)?.getattr_opt(class)?;
+    let class = match found.and_then(|class| class.cast_into::<PyType>().ok()) {
         Some(class) if class.is_subclass_of::<PyException>()? => class,
         _ => return Ok(PyException::new_err(message.to_owned())),
     };

@@ -254,8 +254,9 @@ impl Session {
             }
             class @ ("ShellSyntaxError" | "NeedMore") => {
                 let text = failure.text.trim_end();
-                let message = format!("{class}: {text}");
-                ("Error", message, format!("Unable to parse {place}\nbb.pysh.sherrors.{class}: {text}"))
+                let message = if text.is_empty() { class.to_owned() } else { format!("{class}: {text}") };
+                let bitbake = format!("Unable to parse {place}\nbb.pysh.sherrors.{message}");
+                ("Error", message, bitbake)
             }
             class => {
                 let message = format!("{class}: {}", failure.text);

@@ -160,7 +160,9 @@ impl ExpansionError {
     pub fn repr(&self) -> String {
         let shown = |text: &Option<String>| text.as_deref().map_or("None".to_owned(), repr_str);
         let (variable, expression) = (shown(&self.variable), shown(&self.expression));
-        format!("ExpansionError({variable}, {expression}, {}({}))", self.cause_class, repr_str(&self.cause))
+        // The text of a KeyError is its key as Python shows it.
+        let cause = if self.cause_class == "KeyError" { self.cause.clone() } else { repr_str(&self.cause) };
+        format!("ExpansionError({variable}, {expression}, {}({cause}))", self.cause_class)
     }
 
     /// Wraps `cause`, which ended the expansion of `expression` for `variable`.

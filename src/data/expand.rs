@@ -207,7 +207,7 @@ impl Store {
                     Value::None => {
                         out.push_str(&text[range.clone()]);
                     }
-                    other => wrong = wrong.or(Some((pieces, type_name(other)))),
+                    other => wrong = wrong.or(Some((pieces, other.type_name()))),
                 }
                 at = range.end;
                 changed = true;
@@ -249,7 +249,9 @@ impl Store {
             parsed.note(&code, self, variable)?;
             // BitBake reads this flag here, and fails where it can't be read.
             if let Some(variable) = variable
-                && self.get_flag_raw(variable, "vardeps")?.is_some_and(|value| value.as_text().is_some_and(Text::has_references))
+                && self
+                    .get_flag_raw(variable, "vardeps")?
+                    .is_some_and(|value| value.as_text().is_some_and(Text::has_references))
             {
                 self.get_flag(variable, "vardeps")?;
             }
@@ -275,16 +277,4 @@ struct Failure {
 /// True for what ends a program and is no `Exception` in Python.
 fn is_exit(class: &str) -> bool {
     matches!(class, "KeyboardInterrupt" | "SystemExit" | "GeneratorExit")
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::None => "NoneType",
-        Value::Str(_) => "str",
-        Value::Int(_) => "int",
-        Value::Bool(_) => "bool",
-        Value::List(_) => "list",
-        Value::Tuple(_) => "tuple",
-        Value::Object(_) => "object",
-    }
 }

@@ -266,13 +266,24 @@ impl Store {
         if appends.is_empty() && prepends.is_empty() {
             return Ok(value);
         }
+        let is_text = |value: &Value| matches!(value, Value::Str(_) | Value::None);
+        let mut ops = prepends.iter().chain(&appends);
+        if !value.as_ref().is_none_or(is_text) || !ops.all(|op| matches!(op.value, Value::Str(_))) {
+            let mut joined = value.filter(|value| *value != Value::None).unwrap_or_else(|| Value::str(""));
+            for op in &appends {
+                joined = sum(&joined, &op.value)?;
+            }
+            for op in &prepends {
+                joined = sum(&op.value, &joined)?;
+            }
+            return Ok(Some(joined));
+        }
         let mut text = String::new();
         for op in prepends.iter().rev() {
             text.push_str(&op.value.to_text());
         }
-        match value {
-            Some(Value::None) | None => {}
-            Some(value) => text.push_str(&value.to_text()),
+        if let Some(Value::Str(value)) = value {
+            text.push_str(&value);
         }
         for op in &appends {
             text.push_str(&op.value.to_text());
@@ -355,6 +366,30 @@ impl Store {
     pub fn variants(&self, name: &str) -> Vec<(Rc<str>, Rc<str>)> {
         self.state().find(name).map(|var| var.overrides.clone()).unwrap_or_default()
     }
+}
+
+/// Python's `left + right` of what metadata's Python code stored.
+fn sum(left: &Value, right: &Value) -> Result<Value, DataError> {
+    let number = |value: &Value| match value {
+        Value::Int(number) => Some(*number),
+        Value::Bool(truth) => Some(i64::from(*truth)),
+        _ => None,
+    };
+    if let (Some(left), Some(right)) = (number(left), number(right))
+        && let Some(sum) = left.checked_add(right)
+    {
+        return Ok(Value::Int(sum));
+    }
+    let (l, r) = (left.type_name(), right.type_name());
+    let message = match (left, right) {
+        (Value::Str(left), Value::Str(right)) => return Ok(Value::from(format!("{left}{right}"))),
+        (Value::List(left), Value::List(right)) => {
+            return Ok(Value::List(Rc::new(left.iter().chain(right.iter()).cloned().collect())));
+        }
+        (Value::Str(_) | Value::List(_), _) => format!("can only concatenate {l} (not \"{r}\") to {l}"),
+        _ => format!("unsupported operand type(s) for +: '{l}' and '{r}'"),
+    };
+    Err(DataError::raised("TypeError", message))
 }
 
 /// A queue as Python sees it: a list of `[value, overrides]`.

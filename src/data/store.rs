@@ -198,13 +198,22 @@ impl Store {
     pub fn keys_to_expand(&self) -> Result<Vec<Rc<str>>, super::DataError> {
         let overrides = self.need_overrides()?;
         let state = self.state();
-        let mut names: FxHashMap<&Rc<str>, bool> = FxHashMap::default();
+        let mut names: FxHashMap<&Rc<str>, &Rc<Var>> = FxHashMap::default();
         for map in state.maps() {
             for (name, var) in map.iter().filter(|(name, _)| name.contains("${")) {
-                names.entry(name).or_insert_with(|| !var.is_empty() || overrides.any_active(&var.overrides));
+                names.entry(name).or_insert(var);
             }
         }
-        Ok(names.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.clone()).collect())
+        // Those with active overrides come last: the first whose name can't be expanded is told.
+        let mut keys: Vec<(bool, &Rc<str>)> = Vec::new();
+        for (name, var) in names {
+            let overridden = overrides.any_active(&var.overrides);
+            if overridden || !var.is_empty() {
+                keys.push((overridden, name));
+            }
+        }
+        keys.sort();
+        Ok(keys.into_iter().map(|(_, name)| name.clone()).collect())
     }
 
     /// The names set since the last copy was made (BitBake's `localkeys`).

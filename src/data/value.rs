@@ -41,6 +41,19 @@ pub enum Value {
 }
 
 impl Value {
+    /// The name of its class in Python.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::None => "NoneType",
+            Value::Str(_) => "str",
+            Value::Int(_) => "int",
+            Value::Bool(_) => "bool",
+            Value::List(_) => "list",
+            Value::Tuple(_) => "tuple",
+            Value::Object(_) => "object",
+        }
+    }
+
     /// A text value.
     pub fn str(text: impl Into<Text>) -> Self {
         Value::Str(text.into())

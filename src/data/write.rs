@@ -165,6 +165,7 @@ impl Store {
         let mut state = self.state();
         let var = state.make_mut(name);
         var.overrides.clear();
+        var.overridden = false;
         for kind in OpKind::ALL {
             var.queue_mut(kind).clear();
         }
@@ -450,9 +451,9 @@ impl Store {
         }
         renames.sort();
         for (old, new) in renames {
-            let new_value = self.get_raw(&new)?.filter(|v| *v != Value::None);
-            if let (Some(new_value), Some(value)) =
-                (new_value, self.get_raw(&old)?.filter(|v| *v != Value::None))
+            // The old value is only read if there is a new one: reading may fail.
+            if let Some(new_value) = self.get_raw(&new)?.filter(|v| *v != Value::None)
+                && let Some(value) = self.get_raw(&old)?.filter(|v| *v != Value::None)
             {
                 self.log(
                     Level::Warning,

@@ -36,6 +36,9 @@ pub struct File {
     pub statements: Vec<Located>,
     /// What is accepted but shouldn't be written so.
     pub warnings: Vec<Warning>,
+    /// A function's header ends the file. BitBake complains when all statements are evaluated, and only if none of them read a
+    /// recipe or class.
+    pub unclosed: Option<SyntaxError>,
 }
 
 /// Splits a file into statements. `path` is for messages, `class` the class a `.bbclass` file defines (empty for others).
@@ -153,15 +156,7 @@ enum Open {
 
 impl<'a, 'f> Reader<'a, 'f> {
     fn new(path: &'a str, class: &'a str, file: &'f mut File) -> Self {
-        Reader {
-            path,
-            class,
-            file,
-            open: Open::Nothing,
-            body: Vec::new(),
-            pending: Vec::new(),
-            number: 0,
-        }
+        Reader { path, class, file, open: Open::Nothing, body: Vec::new(), pending: Vec::new(), number: 0 }
     }
 
     fn read(mut self, text: &'a str) -> Result<(), SyntaxError> {
@@ -184,6 +179,12 @@ impl<'a, 'f> Reader<'a, 'f> {
                 quoted(self.body.iter().map(|line| &**line))
             );
             return Err(SyntaxError::new(self.number, Problem::OpenFunction, message));
+        }
+        if let Open::Function { name, .. } = &self.open {
+            let name = name.as_deref().unwrap_or("__anonymous");
+            let message = format!("Shell function {name} is never closed");
+            // The header is the last line.
+            self.file.unclosed = Some(SyntaxError::new(self.number - 1, Problem::OpenFunction, message));
         }
         Ok(())
     }

@@ -66,6 +66,9 @@ pub struct Node {
 const VARDEPS: &str = "vardeps";
 const EXCLUSIONS: &str = "vardepsexclude";
 const FIXED_VALUE: &str = "vardepvalue";
+/// The flags that are read together, expanded.
+const READ: [&str; 8] =
+    [VARDEPS, FIXED_VALUE, EXCLUSIONS, "exports", "postfuncs", "prefuncs", "lineno", "filename"];
 const VALUE_EXCLUSIONS: &str = "vardepvalueexclude";
 
 impl<'a> Inputs<'a> {
@@ -111,6 +114,7 @@ impl<'a> Inputs<'a> {
                     DataError::Handled => "BBHandledException()".to_owned(),
                     DataError::Syntax(error) => error.repr(),
                     DataError::Expansion(error) => error.repr(),
+                    _ if message.is_empty() => format!("{class}()"),
                     _ => format!("{class}({repr})"),
                 };
                 self.store
@@ -138,6 +142,7 @@ impl<'a> Inputs<'a> {
             return Ok(node);
         }
         let flags = Flags { store: self.store, name, var: var.as_deref() };
+        flags.check_read()?;
         let exclusions = flags.expanded(EXCLUSIONS)?.unwrap_or_default();
         let exclusions: Vec<&str> = exclusions.split_whitespace().collect();
         let mut value = if let Some(fixed) = flags.expanded(FIXED_VALUE)? {
@@ -243,7 +248,10 @@ impl<'a> Inputs<'a> {
         node.refer(&parsed.references, names);
         // A function that only an append names has no text to look through, and BitBake says so in Python's words.
         let Some(code) = parsed.text() else {
-            return Err(DataError::raised("AttributeError", "'NoneType' object has no attribute 'split'".to_owned()));
+            return Err(DataError::raised(
+                "AttributeError",
+                "'NoneType' object has no attribute 'split'".to_owned(),
+            ));
         };
         let commands = self.scanners.shell(self.store, name, code)?;
         self.add_calls(node, &commands, names);
@@ -343,6 +351,16 @@ impl<'v> Flags<'v> {
             Some(Value::None) | None => Ok(None),
             Some(other) => Ok(Some(other.to_text().into())),
         }
+    }
+
+    /// BitBake expands these whether they matter or not, and fails where one can't be.
+    fn check_read(&self) -> Result<(), DataError> {
+        for (flag, value) in self.visible().filter(|(flag, _)| READ.contains(flag)) {
+            if has_references(value) {
+                self.expanded(flag)?;
+            }
+        }
+        Ok(())
     }
 
     /// All flags but the engine's own.

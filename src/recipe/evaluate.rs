@@ -88,6 +88,7 @@ fn handle_recipe(
     let old = if mode == Mode::Top { None } else { own_file(store)? };
     let absolute = run.resolve_file(store, path)?;
     let file = run.statements(&absolute, path, FileKind::Recipe)?;
+    let files = run.count_file();
     let is_old = |old: &Option<Value>| old.as_ref().and_then(Value::as_str) == Some(&*absolute);
     if !is_class && !is_old(&old) {
         store.set_engine("FILE", &*absolute, "handle_recipe")?;
@@ -100,6 +101,9 @@ fn handle_recipe(
             }
         }
         other => other?,
+    }
+    if let Some(error) = file.unclosed.clone().filter(|_| run.files() == files) {
+        return Err(run.syntax_error(path, error));
     }
     if is_class {
         return Ok(vec![(String::new(), store.clone())]);

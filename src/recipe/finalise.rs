@@ -135,14 +135,9 @@ fn map_virtual_providers(run: &Run, store: &Store, tasks: &[String]) -> Result<(
         for word in store.get_flag_str(task, "depends")?.split_whitespace() {
             let parts: Vec<&str> = word.split(':').collect();
             let [recipe, of] = parts[..] else {
-                let (class, message) = (
-                    "ValueError",
-                    match parts.len() {
-                        1 => "not enough values to unpack (expected 2, got 1)",
-                        _ => "too many values to unpack (expected 2)",
-                    },
-                );
-                return Err(DataError::raised(class, message));
+                let message = format!("Error, incorrect format for task dependency (task '{task}'): {word}");
+                run.python.log(Level::Error, &message);
+                return Err(DataError::Handled);
             };
             if mapped.iter().any(|word| word == recipe) {
                 let provider = provider(recipe)?.map_or_else(|| "None".into(), |value| value.to_text());

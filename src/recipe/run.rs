@@ -29,6 +29,8 @@ pub struct Run {
     pub(super) handlers: RefCell<Vec<Handler>>,
     /// How many files are being read, one inside the other.
     depth: Rc<Cell<usize>>,
+    /// How many recipes, classes and include files were evaluated.
+    files: Cell<u64>,
     signatures: OnceCell<Box<SignatureHook>>,
     /// Finished recipes that are signed only if somebody asks, by file name with variant.
     unsigned: RefCell<Option<FxHashMap<String, Store>>>,
@@ -61,6 +63,7 @@ impl Run {
             stamps: RefCell::default(),
             handlers: RefCell::default(),
             depth: Rc::default(),
+            files: Cell::default(),
             signatures: OnceCell::new(),
             unsigned: RefCell::default(),
         })
@@ -239,7 +242,18 @@ impl Run {
         shared.or_else(|| self.own.borrow().get(path).cloned())
     }
 
-    fn syntax_error(&self, path: &str, error: SyntaxError) -> DataError {
+    /// Counts one more file that is evaluated; gives the number.
+    pub(super) fn count_file(&self) -> u64 {
+        self.files.set(self.files.get() + 1);
+        self.files.get()
+    }
+
+    /// How many files were counted.
+    pub(super) fn files(&self) -> u64 {
+        self.files.get()
+    }
+
+    pub(super) fn syntax_error(&self, path: &str, error: SyntaxError) -> DataError {
         if error.fatal {
             self.python.log(Level::Error, &error.message);
             return DataError::Handled;

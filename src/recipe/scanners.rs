@@ -83,7 +83,9 @@ pub fn shell_error(store: &Store, code: &str, error: &ShellSyntaxError) -> DataE
         ShellErrorKind::NeedMore => "NeedMore",
         ShellErrorKind::NotImplemented => "NotImplementedError",
     };
-    DataError::raised(class, error.reference.as_str())
+    // Code that ends too early says no more than that.
+    let text = if error.kind == ShellErrorKind::NeedMore { "" } else { error.reference.as_str() };
+    DataError::raised(class, text)
 }
 
 /// The nodes of module functions. `excluded` gives the names that metadata takes out of one (flag `vardepsexclude`).

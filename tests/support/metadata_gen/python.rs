@@ -36,7 +36,7 @@ pub fn expression() -> impl Strategy<Value = String> {
         1 => variable().prop_map(|v| v.replace('-', "_")),
         1 => variable().prop_map(|v| format!("d.expand('x${{{v}}}')")),
         1 => variable().prop_map(|v| format!("bb.utils.to_boolean(d.getVar('{v}'))")),
-        1 => select(&["1 + 2", "None", "True and 'x'", "[1, 'a', None]", "('t',)", "{'k': 1}['k']", "int('7') * 2", "not ''", "len('abc')",
+        1 => select(&["1 + 2", "None", "True and 'x'", "(1, 'a', None)", "('t',)", "{'k': 1}['k']", "int('7') * 2", "not ''", "len('abc')",
             "str(1.5)", "'a' * 3", "max([1, 3, 2])", "-1 % 3", "7 // 2", "'$' + '{A}'", "(lambda: 'l')()", "any(x for x in [0, 1])",
             "bb.utils.vercmp_string_op('1.0', '1.10', '<')", "os.path.basename('/a/b.c')", "os.path.join('a', 'b')",
             "bb.data.inherits_class('c1', d)", "bb.parse.vars_from_file(d.getVar('FILE', False), d)[0]", "'one' 'two'", "'%03d' % 7"][..])
@@ -76,7 +76,7 @@ fn call() -> impl Strategy<Value = String> {
         1 => (name(), flag()).prop_map(|(n, f)| format!("d.delVarFlag('{n}', '{f}')")),
         1 => name().prop_map(|n| format!("d.delVarFlags('{n}')")),
         1 => name().prop_map(|n| format!("d.setVarFlags('{n}', {{'f': '1', 'gg': '2'}})")),
-        1 => (name(), name()).prop_map(|(n, m)| format!("d.setVar('{n}', str(d.getVarFlags('{m}')))")),
+        1 => (name(), name()).prop_map(|(n, m)| format!("d.setVar('{n}', str(d.getVarFlags('{m}') or ''))")),
         1 => (name(), name()).prop_map(|(n, m)| format!("d.setVar('{n}', repr(d.getVar('{m}', False)))")),
         1 => name().prop_map(|n| format!("d.setVar('{n}', ' '.join(sorted(k for k in d.keys() if k[0] in 'AB')))")),
         1 => (name(), name()).prop_map(|(n, m)| format!("d.setVar('{n}', str(d.hasOverrides('{m}')))")),

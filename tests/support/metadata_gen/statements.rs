@@ -24,7 +24,21 @@ fn assignment() -> impl Strategy<Value = String> {
 
 fn flag_assignment() -> impl Strategy<Value = String> {
     (name(), suffix(), select(FLAGS), select(OPERATORS), quoted()).prop_map(
-        |(name, suffix, flag, operator, value)| format!("{name}{suffix}[{flag}] {operator} {value}"),
+        |(name, suffix, flag, operator, value)| {
+            // A weak default of one of these, set afterwards, stops BitBake's reading of the flags.
+            let read = [
+                "vardeps",
+                "vardepsexclude",
+                "vardepvalue",
+                "prefuncs",
+                "postfuncs",
+                "exports",
+                "lineno",
+                "filename",
+            ];
+            let operator = if read.contains(&flag) && operator == "??=" { "?=" } else { operator };
+            format!("{name}{suffix}[{flag}] {operator} {value}")
+        },
     )
 }
 
@@ -109,7 +123,10 @@ fn handler() -> impl Strategy<Value = String> {
             "RecipePreDeferredInherits",
         ][..],
     );
-    (select(&["h1", "h2"][..]), event, select(VARIABLES), python::body()).prop_map(|(name, event, variable, body)| {
+    // One name for each event: what BitBake registered for a name once stays registered when another recipe's, or a variant's,
+    // handler of that name listens to something else.
+    (event, select(VARIABLES), python::body()).prop_map(|(event, variable, body)| {
+        let name = format!("h_{event}");
         format!(
             "addhandler {name}\n{name}[eventmask] = \"bb.event.{event}\"\npython {name} () {{\n    d.appendVar('{variable}', ' ' + \
              e.__class__.__name__)\n{body}}}"
