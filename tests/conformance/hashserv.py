@@ -19,13 +19,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def program():
-    named = os.environ.get("RBAKE")
-    places = [Path(named)] if named else [ROOT / "target" / kind / "rbake" for kind in ("release", "debug")]
-    return max(filter(Path.is_file, places), key=lambda place: place.stat().st_mtime, default=None)
+import ours
 
 
 class Process:
@@ -162,7 +156,7 @@ def main():
     if not named or not (checkout / "lib" / "hashserv" / "tests.py").is_file():
         print("skipped: RBAKE_REFERENCE_BITBAKE names no checkout of BitBake with lib/hashserv/tests.py")
         return 0
-    target = program()
+    target = ours.program()
     if not target and not args.self_check:
         sys.exit("There is no rbake; build it, or name it in RBAKE.")
     # This file bears the name of the module that is to be imported.

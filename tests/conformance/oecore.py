@@ -25,6 +25,7 @@ import sys
 import time
 from pathlib import Path
 
+import ours
 import reference
 
 WORK = reference.CACHE / "oecore"
@@ -69,13 +70,6 @@ DASH_E = """zlib busybox gcc glibc linux-yocto core-image-minimal systemd openss
     core-image-sato build-appliance-image buildtools-tarball gtk+3 mesa xserver-xorg qemu u-boot-tools ovmf util-linux
     ncurses-native curl os-release shadow pseudo-native rpm opkg-utils-native python3-numpy gstreamer1.0-plugins-base
     initramfs-framework packagegroup-base cargo""".split()
-
-
-def rbake():
-    """The program under test, or None."""
-    named = os.environ.get("RBAKE")
-    places = [named] if named else [reference.ROOT / "target" / kind / "rbake" for kind in ("release", "debug")]
-    return next((str(place) for place in places if os.access(place, os.X_OK)), None)
 
 
 def make_build(folder, oecore):
@@ -444,7 +438,7 @@ def main():
     if command not in ("compare", "dash-e"):
         print("unknown command %s" % command, file=sys.stderr)
         return 2
-    program = rbake()
+    program = ours.program()
     if program is None:
         return reference.skip("OE-core against the real BitBake", "no rbake program is built")
     if command == "dash-e":

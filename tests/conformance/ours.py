@@ -11,11 +11,22 @@ import reference
 
 
 def engine():
-    """The extension module's file, or None: what RBAKE_ENGINE names, else the one in target/release or target/debug."""
+    """The extension module's file, or None: what RBAKE_ENGINE names, else the one that was built last."""
     named = os.environ.get("RBAKE_ENGINE")
-    places = [Path(named)] if named else [
-        reference.ROOT / "target" / kind / "librbake_engine.so" for kind in ("release", "debug")]
-    return next((place for place in places if place.is_file()), None)
+    return Path(named) if named else built("librbake_engine.so")
+
+
+def program():
+    """The program's file, or None: what RBAKE names, else the one that was built last."""
+    named = os.environ.get("RBAKE")
+    return Path(named) if named else built("rbake")
+
+
+def built(name):
+    """A file below target/release or target/debug, the newer one; None if there is neither."""
+    folder = Path(os.environ.get("CARGO_TARGET_DIR", reference.ROOT / "target"))
+    places = [folder / kind / name for kind in ("release", "debug")]
+    return max((place for place in places if place.is_file()), key=lambda place: place.stat().st_mtime, default=None)
 
 
 def activate(path):

@@ -81,11 +81,9 @@ def programs(folder, found, self_check):
         if found.bin:
             os.environ["PATH"] = "%s:%s" % (found.bin, os.environ["PATH"])
         return
-    for kind in ("release", "debug"):
-        program = reference.ROOT / "target" / kind / "rbake"
-        if os.access(program, os.X_OK):
-            os.symlink(program, Path(folder) / "bitbake")
-            break
+    program = ours.program()
+    if program:
+        os.symlink(program, Path(folder) / "bitbake")
     os.environ["PATH"] = "%s:%s" % (folder, os.environ["PATH"])
 
 

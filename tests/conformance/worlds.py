@@ -19,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import ours
 import reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,16 +64,15 @@ RESULTS = []
 
 def own_program():
     """rbake under BitBake's name, with its tools beside it; None if it isn't built."""
-    for kind in ("release", "debug"):
-        built = ROOT / "target" / kind / "rbake"
-        if built.exists():
-            tools = Path(tempfile.mkdtemp())
-            atexit.register(shutil.rmtree, tools, ignore_errors=True)
-            for name in ("bitbake", "rbake-sstate"):
-                (tools / name).symlink_to(built)
-            os.environ["PATH"] = "%s:%s" % (tools, os.environ["PATH"])
-            return str(tools / "bitbake")
-    return None
+    built = ours.program()
+    if built is None:
+        return None
+    tools = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, tools, ignore_errors=True)
+    for name in ("bitbake", "rbake-sstate"):
+        (tools / name).symlink_to(built)
+    os.environ["PATH"] = "%s:%s" % (tools, os.environ["PATH"])
+    return str(tools / "bitbake")
 
 
 def check(what, good, detail):

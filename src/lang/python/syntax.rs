@@ -99,12 +99,21 @@ fn parse(source: &str, mode: Mode, version: PythonVersion) -> Result<Mod, Python
 /// An error of the grammar in front of the tokenizer's `error`, if that is what CPython reports.
 fn earlier_error(source: &str, mode: Mode, error: &TokenError) -> Option<PythonSyntaxError> {
     let before = source.get(..error.offset).filter(|_| error.kind.yields_to_grammar())?.trim_end();
+    // Behind an expression CPython looks further ahead, up to the backslash that is wrong.
+    let (before, ahead) =
+        before.strip_suffix('\\').map_or((before, false), |before| (before.trim_end(), true));
     if tokens::check(before).is_err() {
         return None;
     }
     let parsed = parse_unchecked(before, ParseOptions::from(mode));
     let first = parsed.errors().iter().min_by_key(|error| error.location.start())?;
-    let inside = first.location.start().to_usize() < before.len();
+    let at = first.location.start().to_usize();
+    let expression = before.get(at..).is_some_and(|rest| {
+        rest.starts_with(|c: char| {
+            c.is_alphanumeric() || matches!(c, '_' | '\'' | '"' | '(' | '[' | '{' | '-' | '+' | '~')
+        })
+    });
+    let inside = at < before.len() && !(ahead && expression);
     inside.then(|| grammar_error(source, first, None))
 }
 
