@@ -6,23 +6,23 @@ mod gpg;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/session.rs"]
+mod session;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpg::Gpg;
 use rbake::fetch::apt::{Apt, Archive, Publisher, Request, configured, fetch_listed, read_dsc, trust};
-use rbake::fetch::{
-    Checksums, Client, FetchError, FetchEvent, Job, Limits, Network, Pool, Session, UnpackLimits,
-    unpack_source,
-};
+use rbake::fetch::{Checksums, FetchError, FetchEvent, Job, UnpackLimits, unpack_source};
 use rbake::package::deb::sources::Feed;
 use rbake::verify::{Algorithm, Digest, Policy};
 use server::{Fault, Page, Server};
+use session::Setup;
 
 const DAY: u64 = 86400;
 
@@ -43,44 +43,10 @@ fn sha256(data: &[u8]) -> String {
     Digest::of(Algorithm::Sha256, data).hex()
 }
 
-/// What a session borrows from.
-struct Setup {
-    dir: tempfile::TempDir,
-    client: Client,
-    pool: Pool,
-    limits: Limits,
-    network: Network,
-}
-
 impl Setup {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Setup {
-            client: Client::start(&BTreeMap::new(), Duration::from_secs(20)).unwrap(),
-            pool: Pool::open(dir.path().join("pool")).unwrap(),
-            limits: Limits { attempts: 3, backoff: Duration::from_millis(5), ..Limits::default() },
-            network: Network::default(),
-            dir,
-        }
-    }
-
-    fn session<'a>(&'a self, listener: &'a (dyn Fn(FetchEvent) + Sync)) -> Session<'a> {
-        Session {
-            client: &self.client,
-            pool: &self.pool,
-            limits: &self.limits,
-            network: &self.network,
-            listener,
-        }
-    }
-
     fn apt<'a>(&'a self, archives: Vec<Archive>, listener: &'a (dyn Fn(FetchEvent) + Sync)) -> Apt<'a> {
         let state = self.dir.path().join("state");
         Apt::new(self.session(listener), archives, Publisher::default(), Policy::at(now()), state)
-    }
-
-    fn downloads(&self) -> PathBuf {
-        self.dir.path().join("downloads")
     }
 }
 

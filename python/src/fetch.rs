@@ -11,9 +11,10 @@ use pyo3::types::PyDict;
 use rbake::fetch::apt::{Apt, Archive, Publisher, Request, configured, fetch_listed, read_dsc, trust};
 use rbake::fetch::{
     Checksums, Client, Extract, FetchError, FetchEvent, Job, Limits, Network, Pool, Session, Stated,
-    UnpackLimits, UnpackOptions, extract, unpack_source,
+    UnpackLimits, UnpackOptions, extract, rpm, unpack_source,
 };
 use rbake::package::deb::sources::{Feed, parse_list, parse_sources};
+use rbake::package::rpm::repos;
 use rbake::verify::{Algorithm, Fingerprint, Policy};
 
 /// A client, the process it was made in (a forked one has none of its threads), and the environment it was made for.
@@ -240,7 +241,6 @@ struct AptSettings {
 
 impl AptSettings {
     fn read(settings: &Bound<'_, PyDict>, state: PathBuf) -> PyResult<Self> {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Ok(AptSettings {
             sources: item(settings, "sources")?,
             etc: item(settings, "etc")?.unwrap_or_else(|| PathBuf::from("/etc/apt")),
@@ -250,7 +250,7 @@ impl AptSettings {
             labels: item(settings, "labels")?.unwrap_or_default(),
             architecture: item(settings, "architecture")?.unwrap_or_default(),
             state,
-            now: now.map(|time| time.as_secs()).unwrap_or_default(),
+            now: now(),
         })
     }
 }
@@ -274,6 +274,52 @@ fn fetch_package(
         }
         apt.fetch_source(&apt.source(&request)?, &directory)
     })
+}
+
+/// Fetches the package of an `srpm://` or `rpm://` URL into `directory`; the path of its file.
+#[pyfunction]
+#[pyo3(signature = (url, repository, directory, settings, listener=None))]
+fn fetch_rpm(
+    py: Python<'_>,
+    url: String,
+    repository: Option<String>,
+    directory: PathBuf,
+    settings: &Bound<'_, PyDict>,
+    listener: Option<Py<PyAny>>,
+) -> PyResult<PathBuf> {
+    let base = Settings::read(settings)?;
+    let texts: Vec<String> = item(settings, "repositories")?.unwrap_or_default();
+    let variables: BTreeMap<String, String> = item(settings, "variables")?.unwrap_or_default();
+    let keyrings: Vec<PathBuf> = item(settings, "keyrings")?.unwrap_or_default();
+    let fingerprints: Vec<String> = item(settings, "fingerprints")?.unwrap_or_default();
+    let architecture = variables.get("basearch").cloned().unwrap_or_default();
+    let state = base.pool.join("repomds");
+    base.run(py, listener.as_ref(), |session| {
+        let pinned: Vec<Fingerprint> =
+            fingerprints.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        let mut repositories = Vec::new();
+        for text in &texts {
+            let found = repos::parse(text, &variables)
+                .map_err(|error| FetchError::plain(format!("RPM_REPOS: {error}")))?;
+            repositories.extend(found.into_iter().map(|repository| rpm::Signed {
+                trust: rpm::trust(&repository, &keyrings, &pinned),
+                repository,
+            }));
+        }
+        let rpm = rpm::Rpm { session: *session, repositories, policy: Policy::at(now()), state };
+        let request = rpm::Request::parse(&url, repository.as_deref())?;
+        let architectures = match url.starts_with("srpm:") {
+            true => vec!["src", "nosrc"],
+            false => vec![architecture.as_str(), "noarch"],
+        };
+        rpm.fetch(&rpm.find(&request, &architectures)?, &directory)
+    })
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map(|time| time.as_secs()).unwrap_or_default()
 }
 
 /// Fetches the files that the `.dsc` at `path`, which came from `url`, lists.
@@ -315,6 +361,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fetch_ahead, module)?)?;
     module.add_function(wrap_pyfunction!(unpack_file, module)?)?;
     module.add_function(wrap_pyfunction!(fetch_package, module)?)?;
+    module.add_function(wrap_pyfunction!(fetch_rpm, module)?)?;
     module.add_function(wrap_pyfunction!(fetch_dsc_files, module)?)?;
     module.add_function(wrap_pyfunction!(dsc_info, module)?)?;
     module.add_function(wrap_pyfunction!(unpack_dsc, module)?)

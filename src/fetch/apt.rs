@@ -153,14 +153,14 @@ impl<'a> Apt<'a> {
                 .map_err(|_| FetchError::invalid(format!("{root}/Release"), "it is not UTF-8"))
         };
         let inline = format!("{root}/InRelease");
-        let missing = match self.read(&inline) {
+        let missing = match self.session.read_once(&inline, MAX_RELEASE) {
             Ok(data) => return utf8(archive.trust.verify_inline(&inline, &data, &self.policy)?.0),
             Err(error) => error,
         };
         let plain = format!("{root}/Release");
         // The first failure is the better one to tell: every archive of today has InRelease.
-        let Ok(data) = self.read(&plain) else { return Err(missing) };
-        let signature = self.read(&format!("{plain}.gpg"))?;
+        let Ok(data) = self.session.read_once(&plain, MAX_RELEASE) else { return Err(missing) };
+        let signature = self.session.read_once(&format!("{plain}.gpg"), MAX_RELEASE)?;
         archive.trust.verify_detached(&plain, &data, &signature, &self.policy)?;
         utf8(data)
     }
@@ -170,18 +170,6 @@ impl<'a> Apt<'a> {
         let temporary = note.with_extension(std::process::id().to_string());
         std::fs::write(&temporary, date.to_string()).map_err(FetchError::io(&temporary))?;
         std::fs::rename(&temporary, note).map_err(FetchError::io(note))
-    }
-
-    /// A file whose bytes a signature is to vouch for: it is not kept.
-    fn read(&self, url: &str) -> Result<Vec<u8>, FetchError> {
-        let job = Job { url: url.to_owned(), checksums: Checksums::default(), size: None, name: None };
-        let download = self.session.fetch(&job, None)?;
-        if download.bytes > MAX_RELEASE {
-            return Err(FetchError::invalid(url, "it is too large"));
-        }
-        let data = std::fs::read(&download.path).map_err(FetchError::io(&download.path))?;
-        let _ = std::fs::remove_file(&download.path);
-        Ok(data)
     }
 
     /// An index that the `Release` lists as `path`, in whichever compression there is; `None` if it lists none.

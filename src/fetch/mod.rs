@@ -11,6 +11,7 @@ mod lock;
 mod mirror;
 mod network;
 mod pool;
+pub mod rpm;
 mod scheme;
 mod session;
 mod stamp;

@@ -62,6 +62,21 @@ impl Session<'_> {
         transfer.fetch(&wanted)
     }
 
+    /// The bytes of a file that something else is to vouch for. It is not kept.
+    ///
+    /// # Errors
+    /// As [`Session::fetch`]; [`FetchError::Invalid`] if there are more than `limit` bytes.
+    pub fn read_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+        let job = Job { url: url.to_owned(), checksums: Checksums::default(), size: None, name: None };
+        let download = self.fetch(&job, None)?;
+        if download.bytes > limit {
+            return Err(FetchError::invalid(url, "it is too large"));
+        }
+        let data = std::fs::read(&download.path).map_err(FetchError::io(&download.path))?;
+        let _ = std::fs::remove_file(&download.path);
+        Ok(data)
+    }
+
     /// Fetches several files at a time; the results are in the order of the jobs.
     pub fn fetch_all(&self, jobs: &[Job]) -> Vec<Result<Download, FetchError>> {
         let next = AtomicUsize::new(0);

@@ -93,7 +93,7 @@ def fetcher_compare_revisions(d):
 # The fetchers import what is above from here, so they come last. Whichever
 # supports a URL first gets it.
 from bb.fetch2 import (az, clearcase, crate, debian, gcp, git, gitannex, gitsm, gomod, hg, local, npm, npmsw,  # noqa: E402
-                       perforce, repo, s3, sftp, ssh, svn, wget)
+                       perforce, repo, rpm, s3, sftp, ssh, svn, wget)
 
 methods = [
     local.Local(),
@@ -119,6 +119,7 @@ methods = [
     gomod.GoMod(),
     gomod.GoModGit(),
     debian.Apt(),
+    rpm.Rpm(),
 ]
 _OWN_METHODS = tuple(methods)
 

@@ -24,6 +24,16 @@ from bb.fetch2.native import Listener, settings
 from bb.fetch2.wget import Wget
 
 
+def link_to(found, path):
+    """Make `path` a link to a file beside it."""
+    # Relative, so that DL_DIR can be moved; in one step, so that nobody sees half of it.
+    if os.path.basename(found) != os.path.basename(path):
+        temporary = "%s.%d.tmp" % (path, os.getpid())
+        bb.utils.remove(temporary)
+        os.symlink(os.path.basename(found), temporary)
+        os.rename(temporary, path)
+
+
 def _unpack_source(ud, description, root, d):
     """Unpack a source package below `root`."""
     name, version = engine.dsc_info(description)[:2]
@@ -84,12 +94,7 @@ class Apt(FetchMethod):
         bb.utils.mkdirhier(directory)
         url = ud.url.partition(";")[0]
         found = engine.fetch_package(url, directory, self._settings(d), Listener(d))
-        # Relative, so that DL_DIR can be moved; in one step, so that nobody sees half of it.
-        if os.path.basename(found) != os.path.basename(ud.localpath):
-            temporary = "%s.%d.tmp" % (ud.localpath, os.getpid())
-            bb.utils.remove(temporary)
-            os.symlink(os.path.basename(found), temporary)
-            os.rename(temporary, ud.localpath)
+        link_to(found, ud.localpath)
 
     def unpack(self, ud, root, d):
         if ud.type == "apt":

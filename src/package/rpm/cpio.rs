@@ -1,5 +1,6 @@
 //! The cpio archives that rpm payloads are: the "new ASCII" format, and rpm's own for files beyond 4 GiB.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use super::header::{Header, tag};
@@ -21,6 +22,11 @@ pub struct Entry {
     pub inode: (u64, u64, u64),
 }
 
+/// Bits of a mode that tell a file's kind, and two kinds.
+const KIND: u32 = 0o170_000;
+const DIRECTORY: u32 = 0o040_000;
+const REGULAR: u32 = 0o100_000;
+
 /// Longest path that is taken.
 const MAX_PATH: u64 = 4096;
 
@@ -29,7 +35,17 @@ pub struct Reader<R> {
     inner: R,
     left: u64,
     padding: u64,
-    files: Vec<(String, u32, u64)>,
+    files: Vec<Listed>,
+}
+
+/// A file as the package's header lists it.
+#[derive(Clone, Debug)]
+struct Listed {
+    path: String,
+    mode: u32,
+    size: u64,
+    links: u32,
+    inode: (u64, u64, u64),
 }
 
 fn invalid(message: &str) -> io::Error {
@@ -53,12 +69,38 @@ impl<R: Read> Reader<R> {
             let index = usize::try_from(*header.numbers(tag::DIRINDEXES).get(at)?).ok()?;
             dirs.get(index)
         };
-        let files = names.iter().enumerate().map(|(at, name)| {
-            let mode = header.numbers(tag::FILEMODES).get(at).copied().unwrap_or_default();
-            let path = format!(".{}{name}", directory(at).map_or("/", String::as_str));
-            (path, u32::try_from(mode).unwrap_or_default(), sizes.get(at).copied().unwrap_or_default())
-        });
-        Reader { inner, left: 0, padding: 0, files: files.collect() }
+        let number = |tag: u32, at: usize| header.numbers(tag).get(at).copied();
+        let mut files: Vec<Listed> = Vec::with_capacity(names.len());
+        // The names of each file, of those that are in the archive.
+        let mut groups: HashMap<(u64, u64, u64), Vec<usize>> = HashMap::new();
+        for (at, name) in names.iter().enumerate() {
+            let mode = u32::try_from(number(tag::FILEMODES, at).unwrap_or_default()).unwrap_or_default();
+            // A source package's files lie in no directory.
+            let directory = directory(at).map(String::as_str).filter(|directory| !directory.is_empty());
+            let path = format!(".{}{name}", directory.unwrap_or("/"));
+            let size = if mode & KIND == DIRECTORY { 0 } else { sizes.get(at).copied().unwrap_or_default() };
+            // Without numbers each name is a file of its own.
+            let inode = match number(tag::FILEINODES, at) {
+                Some(inode) => (number(tag::FILEDEVICES, at).unwrap_or_default(), 0, inode),
+                None => (u64::MAX, 0, at as u64),
+            };
+            let ghost = number(tag::FILEFLAGS, at).is_some_and(|flags| flags & tag::GHOST != 0);
+            if mode & KIND == REGULAR && !ghost {
+                groups.entry(inode).or_default().push(at);
+            }
+            files.push(Listed { path, mode, size, links: 1, inode });
+        }
+        for group in groups.values().filter(|group| group.len() > 1) {
+            for (place, at) in group.iter().enumerate() {
+                let Some(file) = files.get_mut(*at) else { continue };
+                file.links = u32::try_from(group.len()).unwrap_or(u32::MAX);
+                // Only the last name brings the data.
+                if place + 1 < group.len() {
+                    file.size = 0;
+                }
+            }
+        }
+        Reader { inner, left: 0, padding: 0, files }
     }
 
     /// The next entry, `None` after the last.
@@ -113,10 +155,10 @@ impl<R: Read> Reader<R> {
         let index = self.hexadecimal()?;
         self.skip_padding(14)?;
         let file = usize::try_from(index).ok().and_then(|index| self.files.get(index));
-        let (path, mode, size) = file.cloned().ok_or_else(|| invalid("an entry is not in the header"))?;
-        let size = if mode & 0o170_000 == 0o040_000 { 0 } else { size };
+        let Listed { path, mode, size, links, inode } =
+            file.cloned().ok_or_else(|| invalid("an entry is not in the header"))?;
         (self.left, self.padding) = (size, (4 - size % 4) % 4);
-        Ok(Entry { path, mode, mtime: 0, size, links: 1, inode: (0, 0, index) })
+        Ok(Entry { path, mode, mtime: 0, size, links, inode })
     }
 
     fn hexadecimal(&mut self) -> io::Result<u64> {

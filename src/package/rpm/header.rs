@@ -20,10 +20,18 @@ pub mod tag {
     pub const FILESIZES: u32 = 1028;
     /// Modes of its files.
     pub const FILEMODES: u32 = 1030;
+    /// Flags of the files: [`GHOST`].
+    pub const FILEFLAGS: u32 = 1037;
     /// The source package it was built from; source packages have none.
     pub const SOURCERPM: u32 = 1044;
     /// The directory of each file, as an index.
     pub const DIRINDEXES: u32 = 1116;
+    /// Device and inode numbers of the files: equal ones are names of one file.
+    pub const FILEDEVICES: u32 = 1095;
+    /// See [`FILEDEVICES`].
+    pub const FILEINODES: u32 = 1096;
+    /// The flag of a file that belongs to the package without being in it.
+    pub const GHOST: u64 = 1 << 6;
     /// Names of its files, without directories.
     pub const BASENAMES: u32 = 1117;
     /// The directories.

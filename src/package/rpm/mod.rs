@@ -3,4 +3,5 @@
 pub mod cpio;
 pub mod header;
 pub mod repomd;
+pub mod repos;
 pub mod version;
