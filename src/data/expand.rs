@@ -79,10 +79,10 @@ thread_local! {
 const RESERVE: usize = 512 << 10;
 
 /// Counts nested expansions for as long as it lives.
-struct Depth;
+pub(super) struct Depth;
 
 impl Depth {
-    fn enter() -> Option<Self> {
+    pub(super) fn enter() -> Option<Self> {
         // Python between two expansions takes much of it, too, and how much is its matter.
         let room = stacker::remaining_stack().is_none_or(|left| left > RESERVE);
         DEPTH.with(|depth| {

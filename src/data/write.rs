@@ -395,6 +395,10 @@ impl Store {
             self.log(Level::Warning, &format!("Calling renameVar with equivalent keys ({old}) is invalid"));
             return Ok(());
         }
+        // A new name that is a variant of the old one never comes to an end.
+        let Some(_depth) = super::expand::Depth::enter() else {
+            return Err(DataError::raised("RecursionError", "maximum recursion depth exceeded"));
+        };
         let mut found = false;
         let value =
             self.read_var(old, Read { no_weak: false, ..Read::PARSING })?.0.filter(|v| *v != Value::None);
