@@ -17,7 +17,7 @@ use crate::data::{DataError, Level, Store, Value};
 use crate::lang::diagnostic::Severity;
 use crate::python::scope::{Python, Sink};
 use crate::recipe::{
-    Configuration, Linter, RecipeFile, Run, read_configuration, read_recipe, recorded, virtual_name,
+    Configuration, Linter, RecipeFile, Run, read_configuration, read_recipe, recorded, stamp_of, virtual_name,
 };
 
 type MessageSink = dyn Fn(Said);
@@ -355,9 +355,16 @@ fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecor
             variables.insert(name.to_string(), value.to_text());
         }
     }
+    // BitBake does not look at its libraries' files again; a cache that does can't be stale.
+    let libraries = python.library_files().into_iter().map(|path| {
+        let path = path.to_string_lossy().into_owned();
+        let stamp = stamp_of(&path);
+        (Rc::from(path), stamp)
+    });
     let depends = recorded(store, "__base_depends")
         .into_iter()
-        .map(|(path, stamp)| FileDepend {
+        .chain(libraries)
+        .map(|(path, stamp): (Rc<str>, _)| FileDepend {
             path: path.to_string(),
             fingerprint: stamp.map(|stamp| Fingerprint {
                 mtime_ns: stamp.mtime_ns as i64,

@@ -1,6 +1,7 @@
 //! The Python side of a run: functions that metadata defines, and whoever evaluates them.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -79,6 +80,8 @@ pub struct Python {
     context_names: RefCell<FxHashMap<Rc<str>, bool>>,
     /// Modules of the libraries that layers bring, by dotted name.
     modules: RefCell<FxHashMap<Rc<str>, Arc<Module>>>,
+    /// Folders of those libraries.
+    libraries: RefCell<Vec<PathBuf>>,
     /// How many evaluations were done natively, and how many by CPython.
     counts: Cell<(u64, u64)>,
 }
@@ -103,6 +106,7 @@ impl Python {
             native: Native::from_environment(),
             context_names: RefCell::default(),
             modules: RefCell::default(),
+            libraries: RefCell::default(),
             counts: Cell::new((0, 0)),
         })
     }
@@ -220,6 +224,10 @@ impl Python {
     pub fn add_library(&self, modules: &[String], dir: &str, namespace: &str) -> Result<(), DataError> {
         let found = self.interpreter("addpylib")?.add_library(modules, dir, namespace)?;
         self.context_names.borrow_mut().clear();
+        let folder = Path::new(dir).join(namespace);
+        if !self.libraries.borrow().contains(&folder) {
+            self.libraries.borrow_mut().push(folder);
+        }
         let mut functions = self.functions.borrow_mut();
         let functions = Rc::make_mut(&mut functions);
         for function in found {
@@ -227,6 +235,24 @@ impl Python {
             functions.insert(function.name.clone(), function);
         }
         Ok(())
+    }
+
+    /// The files of the libraries that layers bring: what they hold is part of the configuration.
+    pub fn library_files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut open = self.libraries.borrow().clone();
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => open.push(path),
+                    _ if path.extension().is_some_and(|end| end == "py") => found.push(path),
+                    _ => {}
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     /// Makes the module of a function known to the native evaluator.
