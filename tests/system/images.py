@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/conformance"))
 import ours  # noqa: E402
 
-TOOLS = "mmdebstrap gpg apt-get openssl xorriso grub-mkimage mkfs.vfat mcopy mksquashfs qemu-system-x86_64".split()
+TOOLS = "mmdebstrap gpg apt-get xorriso grub-mkimage mkfs.vfat mcopy mksquashfs qemu-system-x86_64".split()
 CONTAINER = """SUMMARY = "A small container"
 require conf/distro/debian-bookworm.conf
 inherit image

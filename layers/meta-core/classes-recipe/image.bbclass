@@ -54,18 +54,21 @@ image_settings () {
 	printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n::1\tlocalhost ip6-localhost ip6-loopback\n' "${IMAGE_HOSTNAME}" > "$1/etc/hosts"
 	: > "$1/etc/fstab"
 	rm -f "$1/etc/resolv.conf"
-	echo 'root:${@image_password(d)}' | chroot "$1" chpasswd -e
+	password=${@image_quoted('IMAGE_ROOT_PASSWORD', d)}
+	hash=$(chroot "$1" perl -e 'print crypt($ARGV[0], "\$6\$$ARGV[1]\$")' -- "$password" "${@image_salt(d)}")
+	printf 'root:%s\n' "$hash" | chroot "$1" chpasswd -e
 	# The day of the change, which chpasswd notes, would be that of the build.
 	chroot "$1" chage -d "${@int(d.getVar('SOURCE_DATE_EPOCH')) // 86400}" root
 }
 
-# Hashed in a way that gives the same each time: the salt is of the image's name.
-def image_password(d):
+# The salt is of the image's name: random ones would differ in every build.
+def image_salt(d):
     import hashlib
-    import subprocess
-    salt = hashlib.sha256(d.getVar("IMAGE_NAME").encode()).hexdigest()[:12]
-    return subprocess.run(["openssl", "passwd", "-6", "-salt", salt, "-stdin"], input=d.getVar("IMAGE_ROOT_PASSWORD"),
-                          stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return hashlib.sha256(d.getVar("IMAGE_NAME").encode()).hexdigest()[:12]
+
+def image_quoted(name, d):
+    import shlex
+    return shlex.quote(d.getVar(name) or "")
 
 do_configure[noexec] = "1"
 do_compile[noexec] = "1"

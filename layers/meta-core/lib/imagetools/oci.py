@@ -56,7 +56,8 @@ def _layer(root_tar, target, excluded):
         with tarfile.open(root_tar, "r:") as source, tarfile.open(fileobj=hashed, mode="w", format=tarfile.PAX_FORMAT) as layer:
             for member in source:
                 name = member.name.removeprefix("./").strip("/")
-                if not name or any(name == path or name.startswith(path + "/") for path in skipped):
+                # Devices are the runtime's business.
+                if not name or name.startswith("dev/") or any(name == path or name.startswith(path + "/") for path in skipped):
                     continue
                 member.name, member.uname, member.gname = name, "", ""
                 # A pax record of the source's own would be written twice.
