@@ -43,9 +43,10 @@ def write_sigfile(path, data):
     folder = os.path.dirname(path)
     with bb.utils.umask(0o002):
         bb.utils.mkdirhier(folder)
-    fd, temporary = bb.utils.mkstemp(dir=folder, prefix="sigtask.")
+    # Always the same name: what a killed process left is written over by the next one.
+    temporary = path + ".tmp"
     try:
-        with zstd.open(fd, "wt", encoding="utf-8", num_threads=1) as f:
+        with zstd.open(temporary, "wt", encoding="utf-8", num_threads=1) as f:
             json.dump(data, f, sort_keys=True, separators=(",", ":"), cls=SetEncoder)
             f.flush()
         os.chmod(temporary, 0o664)

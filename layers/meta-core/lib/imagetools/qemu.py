@@ -87,8 +87,8 @@ class Guest:
         self.wait(r"Password: $", 60)
         self.send(password)
         self.wait(r"[#$] $", 120)
-        # Nothing on the line but what a command says.
-        self.send("stty -echo; export TERM=dumb PAGER=cat SYSTEMD_PAGER= SYSTEMD_COLORS=0; PS1='%s'; dmesg -n 1" % PROMPT)
+        # Nothing on the line but what a command says. The prompt is put together there, so that the echo of this is none.
+        self.send("stty -echo; export TERM=dumb PAGER=cat SYSTEMD_PAGER= SYSTEMD_COLORS=0; PS1='%s''%s'; dmesg -n 1" % (PROMPT[:5], PROMPT[5:]))
         self.wait(re.escape(PROMPT) + "$", 60)
 
     def run(self, line, seconds):
