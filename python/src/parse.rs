@@ -34,7 +34,7 @@ fn handle<'py>(
     run.set_signatures(Box::new(|file, store| {
         Python::attach(|py| ask_generator(py, file, store).map_err(|error| from_python(py, error)))
     }));
-    let found = recipe::handle(&*run, &file, store, mode).or_raise(py)?;
+    let found = recipe::handle(&run, &file, store, mode).or_raise(py)?;
     if mode != Mode::Top || file.ends_with(".conf") || file.ends_with(".bbclass") {
         return Ok(d.as_any().clone());
     }

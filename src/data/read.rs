@@ -369,7 +369,7 @@ impl Store {
 }
 
 /// Python's `left + right` of what metadata's Python code stored.
-fn sum(left: &Value, right: &Value) -> Result<Value, DataError> {
+pub(super) fn sum(left: &Value, right: &Value) -> Result<Value, DataError> {
     let number = |value: &Value| match value {
         Value::Int(number) => Some(*number),
         Value::Bool(truth) => Some(i64::from(*truth)),

@@ -311,9 +311,8 @@ impl Store {
         origin: Origin<'_>,
     ) -> Result<(), DataError> {
         self.record(origin, name, "append", Some(flag), &Value::str(value));
-        let old =
-            self.get_flag_raw(name, flag)?.filter(Value::truth).map(|v| v.to_text()).unwrap_or_default();
-        self.set_flag(name, flag, Value::from(old + value), Origin::Hidden)
+        let old = self.get_flag_raw(name, flag)?.filter(Value::truth).unwrap_or_else(|| Value::str(""));
+        self.set_flag(name, flag, super::read::sum(&old, &Value::str(value))?, Origin::Hidden)
     }
 
     /// Puts text in front of a flag (`d.prependVarFlag`).
@@ -325,9 +324,8 @@ impl Store {
         origin: Origin<'_>,
     ) -> Result<(), DataError> {
         self.record(origin, name, "prepend", Some(flag), &Value::str(value));
-        let old =
-            self.get_flag_raw(name, flag)?.filter(Value::truth).map(|v| v.to_text()).unwrap_or_default();
-        self.set_flag(name, flag, Value::from(value.to_owned() + &old), Origin::Hidden)
+        let old = self.get_flag_raw(name, flag)?.filter(Value::truth).unwrap_or_else(|| Value::str(""));
+        self.set_flag(name, flag, super::read::sum(&Value::str(value), &old)?, Origin::Hidden)
     }
 
     /// Deletes a variable with its flags and overrides (`d.delVar`).
