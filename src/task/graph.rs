@@ -171,8 +171,13 @@ pub enum GraphError {
     NoMulticonfigDependency(String),
     /// Two tasks wait for each other.
     Circular(String, String),
-    /// Tasks wait for themselves over others; the loops in BitBake's words.
-    Loops(String),
+    /// Tasks wait for themselves over others.
+    Loops {
+        /// How many tasks can't be run.
+        tasks: usize,
+        /// The loops in BitBake's words.
+        text: String,
+    },
     /// No recipe has a task of `--runall` or `--runonly`.
     NothingToRun {
         /// The names.
@@ -214,7 +219,7 @@ impl fmt::Display for GraphError {
             GraphError::Circular(task, other) => {
                 write!(f, "Task {task} has circular dependency on {other}")
             }
-            GraphError::Loops(text) => f.write_str(text),
+            GraphError::Loops { text, .. } => f.write_str(text),
             GraphError::NothingToRun { tasks, only, targets } => {
                 let names = tasks.iter().map(|name| crate::data::repr_str(name)).collect::<Vec<_>>().join(", ");
                 let within = if *only { "within" } else { "within the recipes of" };

@@ -485,7 +485,8 @@ impl<'c, 'r> All<'c, 'r> {
             }
         }
         let weights = loops::weights(&depends, &needed_by).map_err(|stuck| {
-            GraphError::Loops(loops::describe(&stuck, &depends, &|task| self.tid(active[task as usize])))
+            let text = loops::describe(&stuck, &depends, &|task| self.tid(active[task as usize]));
+            GraphError::Loops { tasks: stuck.len(), text }
         })?;
         let targets = targets.iter().filter_map(|task| number[*task as usize]).map(TaskId).collect();
         let graph = TaskGraph {

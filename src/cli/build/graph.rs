@@ -9,7 +9,7 @@ use crate::cli::args::bake::BakeOptions;
 use crate::cli::session::{Prepared, Session, Told};
 use crate::host::Metadata;
 use crate::lang::diagnostic::Severity;
-use crate::task::{TaskGraph, TaskHashes, Unihashes, Wanted, dot, prepare};
+use crate::task::{GraphError, TaskGraph, TaskHashes, Unihashes, Wanted, dot, prepare};
 
 /// Finds the tasks that targets need, and hands their graph on.
 pub fn with_graph<R>(
@@ -37,8 +37,28 @@ pub fn with_graph<R>(
     for warning in warnings {
         session.console.message(Severity::Error, &warning);
     }
-    let graph = graph.map_err(|error| session.fail(&error.to_string()))?;
+    let graph = graph.map_err(|error| no_graph(session, &error))?;
     then(session, &graph)
+}
+
+/// Tells why there is no graph.
+fn no_graph(session: &mut Session, error: &GraphError) -> Told {
+    let as_bitbake = session.manner == Manner::BitBake;
+    match error {
+        GraphError::Loops { tasks, text } if as_bitbake => {
+            session.fail(&format!(
+                "{tasks} unbuildable tasks were found.\nThese are usually caused by circular dependencies and any circular dependency \
+                 chains found will be printed below. Increase the debug level to see a list of unbuildable tasks.\n\nIdentifying \
+                 dependency loops (this may take a short while)...\n"
+            ));
+            session.fail(&format!("\n{text}"));
+        }
+        error => drop(session.fail(&error.to_string())),
+    }
+    if as_bitbake {
+        session.fail("Command execution failed: 1");
+    }
+    Told
 }
 
 /// Hashes the tasks of a graph.

@@ -85,7 +85,7 @@ impl Run<'_, '_> {
             return;
         }
         let console = &mut self.session.console;
-        console.message(Severity::Error, &format!("Logfile of failure stored in: {}", names.log_file));
+        console.show(Severity::Error, &format!("Logfile of failure stored in: {}", names.log_file));
         console.task_failed(&self.graph.tid(task), Some(&names.log_file));
         if self.show_log && !errors_printed {
             console.raw_error("Log data follows:");
@@ -109,7 +109,8 @@ impl Run<'_, '_> {
         self.queue.failed(task);
         let tid = self.graph.tid(task);
         let text = format!("Task ({tid}) failed with exit code '{}'", exit.status());
-        self.session.console.message(Severity::Error, &text);
+        // What the task said about it was counted.
+        self.session.console.show(Severity::Error, &text);
         self.session.console.task_failed(&tid, None);
     }
 

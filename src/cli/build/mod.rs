@@ -68,7 +68,7 @@ fn run_graph(
         "" => Scheduler::default(),
         name => Scheduler::named(name).ok_or_else(|| {
             session
-                .fail(&format!("Invalid scheduler '{name}'. Available schedulers: basic, speed, completion"))
+                .fail(&format!("Invalid scheduler '{name}'.  Available schedulers: basic, completion, speed"))
         })?,
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -111,6 +111,7 @@ fn run_graph(
         true => None,
         false => Some(Control::start(project, &mut Quiet).map_err(|error| session.fail(&error.to_string()))?),
     };
+    let show_unasked = session.manner == Manner::Rbake;
     let mut run = Run {
         session,
         metadata,
@@ -136,7 +137,12 @@ fn run_graph(
         ),
         running: FxHashMap::default(),
         control,
-        show_log: setting("BBINCLUDELOGS") != "no",
+        // BitBake shows none unless it is told to.
+        show_log: match setting("BBINCLUDELOGS").as_str() {
+            "no" => false,
+            "" => show_unasked,
+            _ => true,
+        },
     };
     if options.force || options.clear_stamp.is_some() {
         run.forced = graph.targets.clone();

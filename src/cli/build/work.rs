@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use super::{Run, Running};
+use crate::cli::args::Manner;
 use crate::cli::args::bake::BakeOptions;
 use crate::cli::session::Told;
 use crate::lang::diagnostic::Severity;
@@ -28,9 +29,17 @@ impl Run<'_, '_> {
         if options.setscene.only {
             return Ok(());
         }
-        self.session.console.message(Severity::Note, "Executing Tasks");
+        self.announce_work();
         self.skip_fetching = options.setscene.skip;
         self.work(executor, &interrupts)
+    }
+
+    /// Says that tasks are run now.
+    fn announce_work(&mut self) {
+        if self.session.manner == Manner::BitBake && !self.graph.tasks.iter().any(|task| task.setscene) {
+            self.session.console.message(Severity::Note, "No setscene tasks");
+        }
+        self.session.console.message(Severity::Note, "Executing Tasks");
     }
 
     /// Runs everything.
@@ -85,6 +94,7 @@ impl Run<'_, '_> {
 
     /// Goes through the tasks without running any (`-n`).
     pub(super) fn pretend(&mut self) -> Result<(), Told> {
+        self.announce_work();
         while let Some(task) = self.queue.take() {
             if self.is_current(task) {
                 self.queue.skipped(self.graph, task);

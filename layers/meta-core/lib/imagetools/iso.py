@@ -34,8 +34,9 @@ def run(command, **more):
 
 def clamp(folder, epoch):
     """Give everything below a folder the same time."""
-    for parent, _, files in os.walk(folder, topdown=False):
-        for name in files:
+    for parent, directories, files in os.walk(folder, topdown=False):
+        # Links to folders are among the folders.
+        for name in files + directories:
             os.utime(os.path.join(parent, name), (epoch, epoch), follow_symlinks=False)
         os.utime(parent, (epoch, epoch))
 
