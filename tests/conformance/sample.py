@@ -32,7 +32,8 @@ class Build:
         self.passed = self.failed = 0
         subprocess.run([ROOT / "scripts/make-build-dir", directory], env=self.environment(), check=True,
                        stdout=subprocess.DEVNULL)
-        self.layers = [ROOT / "layers/meta-core", ROOT / "tests/layers/sample", ROOT / "tests/layers/failing"]
+        own = ("layers/meta-core", "layers/meta-debian", "meta-stx", "tests/layers/sample", "tests/layers/failing")
+        self.layers = [ROOT / layer for layer in own]
         with open(directory / "conf/bblayers.conf", "a") as f:
             f.write('BBLAYERS = "%s"\n' % " ".join(map(str, self.layers)))
 

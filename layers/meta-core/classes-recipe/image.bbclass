@@ -1,11 +1,20 @@
-# Images of a root: what IMAGE_FSTYPES names. The root is made by the class for its packages' format.
+# Images of a root: what IMAGE_FSTYPES names. The root is made by the class ROOTFS_CLASS of the distribution, which brings do_rootfs,
+# ROOTFS_TAR (the root) and ROOTFS_LOCK (its packages).
 #
 #   do_rootfs → do_image_tar, do_image_squashfs → do_image_iso, do_image_oci → do_image_complete → do_build
 #   by hand: do_testimage boots what was made
 #
 # Every image is the same bytes for the same packages and settings, wherever and whenever it is made.
 
-inherit debroot
+ROOTFS_CLASS ??= ""
+ROOTFS_CLASS[doc] = "The class that makes roots of the distribution's packages."
+def image_rootfs_class(d):
+    name = d.getVar("ROOTFS_CLASS")
+    if not name:
+        raise bb.parse.SkipRecipe("an image needs a distribution with ROOTFS_CLASS: require conf/distro/debian-bookworm.conf, say")
+    return name
+
+inherit ${@image_rootfs_class(d)}
 
 IMAGE_FSTYPES ?= "iso oci"
 IMAGE_FSTYPES[doc] = "What is made of the root: tar.zst, squashfs, iso, oci."
@@ -142,11 +151,12 @@ python () {
 do_image_complete[doc] = "Puts finished images, their list of packages and checksums where images are found."
 do_image_complete[dirs] = "${DEPLOY_DIR_IMAGE}"
 python do_image_complete () {
-    import debroot.lock
+    import json
     import imagetools.sbom
     target, base, name = d.getVar("DEPLOY_DIR_IMAGE"), d.getVar("IMAGE_FILE"), d.getVar("IMAGE_NAME")
     bb.utils.mkdirhier(d.getVar("IMAGE_DIR"))
-    packages = debroot.lock.read(d.getVar("ROOTFS_LOCK"))["packages"]
+    with open(d.getVar("ROOTFS_LOCK")) as file:
+        packages = json.load(file)["packages"]
     imagetools.sbom.write(base, name, packages, d.getVar("BASE_DISTRO"), int(d.getVar("SOURCE_DATE_EPOCH")))
     endings = {"tar.zst": ".tar.zst", "squashfs": ".squashfs", "iso": ".iso", "oci": ".oci.tar"}
     made = [name + endings[kind] for kind in d.getVar("IMAGE_FSTYPES").split()]
