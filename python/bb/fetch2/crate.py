@@ -16,6 +16,10 @@ from bb.fetch2.wget import Wget
 logger = logging.getLogger("BitBake.Fetcher")
 
 
+# The common registry keeps packages and index on hosts of their own; others have everything in one place.
+_COMMON = re.compile(r"crates\.[a-z]+")
+
+
 class Crate(Wget):
     """Downloads packages and puts them where cargo finds them as vendored sources."""
 
@@ -29,12 +33,13 @@ class Crate(Wget):
             raise ParameterError("Invalid URL: Must be crate://HOST/NAME/VERSION", ud.url)
         host, name, version = "/".join(place[:-2]), place[-2], place[-1]
         protocol = ud.parm.get("protocol", "https")
-        if host == "crates.io":
+        ud.has_index = bool(_COMMON.fullmatch(host))
+        if ud.has_index:
             if protocol != "https":
-                bb.warn("URL: %s does the %s protocol which is not supported by crates.io. Please change to"
-                        " ;protocol=https in the url." % (ud.url, protocol))
-            ud.url = "https://static.crates.io/crates/%s/%s/download" % (name, version)
-            ud.versionsurl = "https://index.crates.io/" + self._generate_index_path(name)
+                bb.warn("URL: %s does the %s protocol which is not supported by %s. Please change to"
+                        " ;protocol=https in the url." % (ud.url, protocol, host))
+            ud.url = "https://static.%s/crates/%s/%s/download" % (host, name, version)
+            ud.versionsurl = "https://index.%s/%s" % (host, self._generate_index_path(name))
         else:
             ud.url = "%s://%s/%s/%s/download" % (protocol, host, name, version)
             ud.versionsurl = "%s://%s/%s/versions" % (protocol, host, name)
@@ -79,7 +84,7 @@ class Crate(Wget):
         """(version, "") of the newest version the registry has."""
         import json
         answer = self._fetch_index(ud.versionsurl, ud, d)
-        if ud.versionsurl.startswith("https://index.crates.io/"):
+        if ud.has_index:
             # One object a line.
             entries = [json.loads(line) for line in answer.splitlines()]
             versions = [entry["vers"] for entry in entries if not entry.get("yanked")]
