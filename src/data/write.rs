@@ -160,7 +160,7 @@ impl Store {
             );
         }
         for variant in active {
-            self.del_var(&variant, Origin::Hidden);
+            self.del_var(&variant, Origin::engine("set_var"));
         }
         let mut state = self.state();
         let var = state.make_mut(name);
