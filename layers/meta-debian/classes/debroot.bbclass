@@ -24,7 +24,9 @@ do_rootfs_lock[doc] = "Finds out which packages the root is made of."
 do_rootfs_lock[network] = "1"
 do_rootfs_lock[dirs] = "${WORKDIR}"
 do_rootfs_lock[file-checksums] = "${ROOTFS_LOCKFILE}:${@os.path.exists(d.getVar('ROOTFS_LOCKFILE'))}"
-do_rootfs_lock[vardepsexclude] = "ROOTFS_LOCKFILE"
+do_rootfs_lock[vardepsexclude] = "ROOTFS_LOCKFILE BB_TASKDEPDATA"
+# What recipes make is used as they make it.
+do_rootfs_lock[recrdeptask] += "do_package_write_deb"
 python do_rootfs_lock () {
     import debroot.lock
     debroot.lock.make(d)
@@ -34,6 +36,7 @@ addtask lock_update
 do_lock_update[doc] = "Writes the newest packages to ROOTFS_LOCKFILE and tells what changed."
 do_lock_update[network] = "1"
 do_lock_update[nostamp] = "1"
+do_lock_update[recrdeptask] += "do_package_write_deb"
 do_lock_update[dirs] = "${WORKDIR}"
 python do_lock_update () {
     import debroot.lock
@@ -46,7 +49,7 @@ do_rootfs_fetch[network] = "1"
 do_rootfs_fetch[dirs] = "${DL_DIR}"
 python do_rootfs_fetch () {
     import debroot.fetch
-    debroot.fetch.packages(d)
+    debroot.fetch.packages(d, d.getVar("ROOTFS_LOCK"))
 }
 
 addtask rootfs after do_rootfs_fetch
