@@ -133,6 +133,8 @@ def debroot_raw_variables(d):
 addtask builddeps_lock after do_prepare_build
 do_builddeps_lock[doc] = "Finds out which packages the build needs."
 do_builddeps_lock[network] = "1"
+do_builddeps_lock[vardeps] += "DEB_BUILD_PROFILES BASE_DISTRO_CODENAME DISTRO_ARCH DEBIAN_MIRROR DEBIAN_COMPONENTS DISTRO_ORIGIN \
+    DISTRO_KEY_FINGERPRINTS MANAGED_PACKAGE_POLICY"
 do_builddeps_lock[depends] += "build-base:do_buildbase"
 do_builddeps_lock[deptask] = "do_package_write_deb"
 do_builddeps_lock[dirs] = "${WORKDIR}"
@@ -169,6 +171,7 @@ do_package_build[doc] = "Builds the packages in a root of their own."
 # The namespace without a network is made where the root is entered: it needs more than one user.
 do_package_build[network] = "1"
 do_package_build[dirs] = "${WORKDIR}"
+do_package_build[vardeps] += "DEB_BUILD_OPTIONS DEB_BUILD_PROFILES"
 do_package_build[cleandirs] = "${DEB_RESULT}"
 python do_package_build () {
     import debroot.source

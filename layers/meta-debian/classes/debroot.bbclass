@@ -19,7 +19,12 @@ ROOTFS_TAR[doc] = "The finished root."
 ROOTFS_HOOKS ?= ""
 ROOTFS_HOOKS[doc] = "Shell functions of the recipe, run as programs on the root when all packages are configured; $1 is the root."
 
+# What the resolver reads, which the scan of this file does not find.
+DEBROOT_ARCHIVE_VARIABLES = "BASE_DISTRO_CODENAME DISTRO_ARCH DEBIAN_MIRROR DEBIAN_COMPONENTS DISTRO_ORIGIN DISTRO_KEY_FINGERPRINTS MANAGED_PACKAGE_POLICY"
+DEBROOT_ARCHIVE_VARIABLES[doc] = "Variables that say where packages come from."
+
 addtask rootfs_lock
+do_rootfs_lock[vardeps] += "ROOTFS_INSTALL ROOTFS_EXCLUDE ${DEBROOT_ARCHIVE_VARIABLES}"
 do_rootfs_lock[doc] = "Finds out which packages the root is made of."
 do_rootfs_lock[network] = "1"
 do_rootfs_lock[dirs] = "${WORKDIR}"
@@ -59,7 +64,7 @@ do_rootfs[dirs] = "${WORKDIR}"
 # where the root is made.
 do_rootfs[network] = "1"
 do_rootfs[cleandirs] = "${WORKDIR}/rootfs-work"
-do_rootfs[vardeps] += "${ROOTFS_HOOKS}"
+do_rootfs[vardeps] += "${ROOTFS_HOOKS} SOURCE_DATE_EPOCH"
 python do_rootfs () {
     import debroot.root
     debroot.root.make(d)
