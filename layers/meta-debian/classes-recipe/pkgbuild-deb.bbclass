@@ -47,9 +47,12 @@ DEB_OUT = "${WORKDIR}/deb-out"
 DEB_OUT[doc] = "Packages that are shared."
 
 # Where apt:// finds sources: the distribution's own archive.
+APT_SOURCES = "${@'\n'.join('deb-src %s %s %s' % (d.getVar('DISTRO_MIRROR'), suite, d.getVar('DISTRO_COMPONENTS')) for suite in d.getVar('DISTRO_SUITES').split()) if d.getVar('DISTRO_MIRROR') else ''}"
 APT_ORIGIN = "${DISTRO_ORIGIN}"
 APT_KEYRINGS = "${DISTRO_KEYRING}"
 APT_KEY_FINGERPRINTS = "${DISTRO_KEY_FINGERPRINTS}"
+
+do_fetch[mcdepends] += "${DISTRO_FEED_TASK}"
 
 # These are functions for the root here, not tasks of the host.
 deltask do_configure
@@ -133,7 +136,7 @@ def debroot_raw_variables(d):
 addtask builddeps_lock after do_prepare_build
 do_builddeps_lock[doc] = "Finds out which packages the build needs."
 do_builddeps_lock[network] = "1"
-do_builddeps_lock[vardeps] += "DEB_BUILD_PROFILES BASE_DISTRO_CODENAME DISTRO_ARCH DEBIAN_MIRROR DEBIAN_COMPONENTS DISTRO_ORIGIN \
+do_builddeps_lock[vardeps] += "DEB_BUILD_PROFILES BASE_DISTRO_CODENAME DISTRO_ARCH DISTRO_MIRROR DISTRO_SUITES DISTRO_COMPONENTS DISTRO_ORIGIN \
     DISTRO_KEY_FINGERPRINTS MANAGED_PACKAGE_POLICY"
 do_builddeps_lock[depends] += "build-base:do_buildbase"
 do_builddeps_lock[deptask] = "do_package_write_deb"

@@ -20,7 +20,7 @@ ROOTFS_HOOKS ?= ""
 ROOTFS_HOOKS[doc] = "Shell functions of the recipe, run as programs on the root when all packages are configured; $1 is the root."
 
 # What the resolver reads, which the scan of this file does not find.
-DEBROOT_ARCHIVE_VARIABLES = "BASE_DISTRO_CODENAME DISTRO_ARCH DEBIAN_MIRROR DEBIAN_COMPONENTS DISTRO_ORIGIN DISTRO_KEY_FINGERPRINTS MANAGED_PACKAGE_POLICY"
+DEBROOT_ARCHIVE_VARIABLES = "BASE_DISTRO_CODENAME DISTRO_ARCH DISTRO_MIRROR DISTRO_SUITES DISTRO_COMPONENTS DISTRO_ORIGIN DISTRO_KEY_FINGERPRINTS MANAGED_PACKAGE_POLICY"
 DEBROOT_ARCHIVE_VARIABLES[doc] = "Variables that say where packages come from."
 
 addtask rootfs_lock
@@ -32,6 +32,7 @@ do_rootfs_lock[file-checksums] = "${ROOTFS_LOCKFILE}:${@os.path.exists(d.getVar(
 do_rootfs_lock[vardepsexclude] = "ROOTFS_LOCKFILE BB_TASKDEPDATA"
 # What recipes make is used as they make it.
 do_rootfs_lock[recrdeptask] += "do_package_write_deb"
+do_rootfs_lock[mcdepends] += "${DISTRO_FEED_TASK}"
 python do_rootfs_lock () {
     import debroot.lock
     debroot.lock.make(d)
@@ -42,6 +43,7 @@ do_lock_update[doc] = "Writes the newest packages to ROOTFS_LOCKFILE and tells w
 do_lock_update[network] = "1"
 do_lock_update[nostamp] = "1"
 do_lock_update[recrdeptask] += "do_package_write_deb"
+do_lock_update[mcdepends] += "${DISTRO_FEED_TASK}"
 do_lock_update[dirs] = "${WORKDIR}"
 python do_lock_update () {
     import debroot.lock

@@ -35,16 +35,18 @@ def host_archives():
 
 def archives(d):
     """The archives that packages are taken from: (address, suite, component)."""
-    codename = d.getVar("BASE_DISTRO_CODENAME")
-    suites = (codename, codename + "-updates", codename + "-security")
-    mirror = (d.getVar("DEBIAN_MIRROR") or "").rstrip("/")
-    components = (d.getVar("DEBIAN_COMPONENTS") or "").split()
+    suites, components = ((d.getVar(name) or "").split() for name in ("DISTRO_SUITES", "DISTRO_COMPONENTS"))
+    mirror = (d.getVar("DISTRO_MIRROR") or "").rstrip("/")
     if mirror:
-        return [(mirror, suite, component) for suite in suites[:2] for component in components]
+        # Debian's security updates are not where the rest is.
+        apart = [suite for suite in suites if suite.endswith("-security")] if d.getVar("BASE_DISTRO") == "debian" else []
+        security = (d.getVar("DEBIAN_SECURITY_MIRROR") or "").rstrip("/")
+        places = [(mirror, suite) for suite in suites if suite not in apart] + [(security, suite) for suite in apart if security]
+        return [(place, suite, component) for place, suite in places for component in components]
     found = [entry for entry in host_archives() if entry[1] in suites and entry[2] in components]
-    if not any(entry[1] == codename for entry in found):
+    if not any(entry[1] == suites[0] for entry in found):
         bb.fatal("apt on this host knows no archive with the suite %s. Say where there is one: DEBIAN_MIRROR = \"https://…\" in "
-                 "conf/local.conf" % codename)
+                 "conf/local.conf" % suites[0])
     return found
 
 
@@ -52,7 +54,8 @@ def pinned_keyring(d, directory):
     """A keyring with just the keys of DISTRO_KEY_FINGERPRINTS; its path."""
     source, target = d.getVar("DISTRO_KEYRING"), os.path.join(directory, "keyring.gpg")
     if not os.path.exists(source):
-        bb.fatal("There is no %s, which has the archive's keys: install debian-archive-keyring, or set DISTRO_KEYRING" % source)
+        bb.fatal("There is no %s, which has the archive's keys: install %s-archive-keyring or %s-keyring, or say where they are: %s_KEYRING" % (
+            source, *[d.getVar("BASE_DISTRO")] * 2, d.getVar("BASE_DISTRO").upper()))
     home = os.path.join(directory, "gpg")
     bb.utils.mkdirhier(home)
     os.chmod(home, 0o700)

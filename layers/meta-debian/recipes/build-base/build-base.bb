@@ -11,6 +11,7 @@ ROOTFS_INSTALL = "${BUILD_BASE_PACKAGES}"
 BUILD_BASE_PACKAGES ?= "build-essential fakeroot debhelper"
 BUILD_BASE_PACKAGES[doc] = "Packages in every build root, beside essential and required ones."
 # A build root has nothing of ours but what a recipe's DEPENDS bring.
+MANAGED_PACKAGE_POLICY = "ignore"
 do_rootfs_lock[recrdeptask] = ""
 do_lock_update[recrdeptask] = ""
 
