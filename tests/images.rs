@@ -550,6 +550,61 @@ fn an_archive_from_elsewhere_has_to_hold_the_image() {
     }
 }
 
+/// Docker's own kinds become the specification's, whose digests still lead back to what was asked for.
+#[test]
+fn a_manifest_of_dockers() {
+    let stand = Stand::new();
+    let layer = tar(&[File("a", "1")]);
+    let publish = |tag: &str, architecture: &str| {
+        let config =
+            json!({"os": "linux", "architecture": architecture, "rootfs": {"diff_ids": [sha256(&layer)]}});
+        let config = stand.registry.blob(
+            "lib/kit",
+            "application/vnd.docker.container.image.v1+json",
+            config.to_string().as_bytes(),
+        );
+        let layer = stand.registry.blob(
+            "lib/kit",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            &gzip(&layer),
+        );
+        let document = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": config, "layers": [layer],
+        });
+        let mut manifest = stand.registry.manifest("lib/kit", tag, &document);
+        manifest["platform"] = json!({"os": "linux", "architecture": architecture});
+        manifest
+    };
+    let manifests = [publish("amd", "amd64"), publish("arm", "arm64")];
+    let index = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.list.v2+json",
+        "manifests": manifests,
+    });
+    let index = stand.registry.manifest("lib/kit", "1", &index);
+    let pinned = |descriptor: &Value| format!("lib/kit:1@{}", descriptor["digest"].as_str().unwrap());
+    for image in ["lib/kit:1".to_owned(), pinned(&manifests[0]), pinned(&index)] {
+        let archive = stand.fetch(&image).unwrap();
+        let tree = stand.unpack(&image, &archive, true).unwrap();
+        assert_eq!(listing(&tree), expected(&[("a", "1")]), "{image}");
+        let folder = stand.unpack(&image, &archive, false).unwrap();
+        let listed: Value = serde_json::from_slice(&fs::read(folder.join("index.json")).unwrap()).unwrap();
+        assert_eq!(listed["manifests"][0]["mediaType"], MANIFEST);
+        let digest = listed["manifests"][0]["digest"].as_str().unwrap().replace(':', "/");
+        let own: Value =
+            serde_json::from_slice(&fs::read(folder.join("blobs").join(digest)).unwrap()).unwrap();
+        assert_eq!(
+            (&own["config"]["mediaType"], &own["layers"][0]["mediaType"]),
+            (&json!(CONFIG), &json!(format!("{LAYER}+gzip")))
+        );
+        skopeo(&stand, &archive, &folder);
+        // The other image's digest is not led to by this one's.
+        let request = Request::parse(&stand.url(&pinned(&manifests[1]))).unwrap();
+        let error = oci::verify(&request, &archive).unwrap_err().to_string();
+        assert!(error.contains("it holds the image"), "{error}");
+    }
+}
+
 #[test]
 fn skopeo_takes_the_layout() {
     let stand = Stand::new();
@@ -558,6 +613,11 @@ fn skopeo_takes_the_layout() {
     let folder = stand.unpack("lib/kit:1", &archive, false).unwrap();
     let names: Vec<_> = listing(&folder).into_keys().filter(|name| !name.contains('/')).collect();
     assert_eq!(names, ["blobs", "index.json", "oci-layout"]);
+    skopeo(&stand, &archive, &folder);
+}
+
+/// Whether skopeo, where it is there, finds the image `1` in both.
+fn skopeo(stand: &Stand, archive: &Path, folder: &Path) {
     if Command::new("skopeo").arg("--version").output().is_err() {
         eprintln!("SKIPPED: skopeo is not there");
         return;

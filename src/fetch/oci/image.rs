@@ -133,7 +133,7 @@ impl Steps<'_> {
         let mut documents = BTreeMap::from([(top.clone(), (first.path.clone(), first.bytes))]);
         let (descriptor, manifest) = match document {
             Document::Manifest(manifest) => {
-                let media_type = self.media_type(&first)?;
+                let media_type = manifest.kind().to_owned();
                 let descriptor =
                     Descriptor { media_type, digest: top.clone(), size: first.bytes, platform: None };
                 (descriptor, manifest)
@@ -147,18 +147,22 @@ impl Steps<'_> {
                     return Err(self.fault(OciError::Unsupported("an index leads to another index".into())));
                 };
                 documents.insert(chosen.digest.clone(), (second.path, second.bytes));
-                (chosen, manifest)
+                (Descriptor { media_type: manifest.kind().to_owned(), ..chosen }, manifest)
             }
         };
         Ok(Resolved { top, descriptor, manifest, documents })
     }
 
-    /// The kind that a manifest says it is of; without a word it is of the specification's own.
-    fn media_type(&self, download: &Download) -> Result<String, FetchError> {
-        let value: serde_json::Value = serde_json::from_slice(&self.read(download)?)
-            .map_err(|error| self.fault(OciError::Unsupported(error.to_string())))?;
-        let own = "application/vnd.oci.image.manifest.v1+json";
-        Ok(value.get("mediaType").and_then(|kind| kind.as_str()).unwrap_or(own).to_owned())
+    /// The descriptor of a manifest in the specification's words, and that manifest, put into the pool.
+    fn translated(&self, manifest: &Manifest) -> Result<Option<(Descriptor, PathBuf)>, FetchError> {
+        let Some(text) = manifest.translated() else { return Ok(None) };
+        let digest = Digest::of(Algorithm::Sha256, &text);
+        let mut partial = self.session.pool.partial(&format!("translated {digest}"))?;
+        partial.restart(None)?;
+        partial.append(&text)?;
+        let path = self.session.pool.store(partial, std::slice::from_ref(&digest))?;
+        let kind = Manifest { media_type: None, ..manifest.clone() }.kind().to_owned();
+        Ok(Some((Descriptor { media_type: kind, digest, size: text.len() as u64, platform: None }, path)))
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Download, FetchError> {
@@ -217,7 +221,15 @@ pub fn fetch(
         let download = download?;
         blobs.insert(layer.digest.clone(), (download.path, download.bytes));
     }
-    let index = layout::index_text(&resolved.descriptor, &request.platform, request.reference.tag.as_deref());
+    // Layouts are made of the specification's own kinds; what was there is kept, since digests vouch for it.
+    let own = match steps.translated(&resolved.manifest)? {
+        Some((own, path)) => {
+            blobs.insert(own.digest.clone(), (path, own.size));
+            own
+        }
+        None => resolved.descriptor.clone(),
+    };
+    let index = layout::index_text(&own, &request.platform, request.reference.tag.as_deref());
     pack(&index, &blobs, target)?;
     Ok(resolved)
 }

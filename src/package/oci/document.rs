@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::OciError;
 use super::reference::read_digest;
@@ -90,6 +90,8 @@ pub struct Descriptor {
 /// A manifest: one image for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
+    /// What kind it says it is of.
+    pub media_type: Option<String>,
     /// Its configuration.
     pub config: Descriptor,
     /// Its layers, the lowest first.
@@ -170,11 +172,77 @@ impl Document {
                 if layers.len() > MAX_LAYERS {
                     return Err(wrong("it has too many layers"));
                 }
-                Ok(Document::Manifest(Manifest { config: config.read()?, layers: read(layers)? }))
+                let (media_type, layers) = (raw.media_type, read(layers)?);
+                Ok(Document::Manifest(Manifest { media_type, config: config.read()?, layers }))
             }
             (None, None, None) => Err(wrong("it lists neither manifests nor layers")),
             _ => Err(wrong("it is neither surely a manifest nor surely an index")),
         }
+    }
+}
+
+/// Docker's kinds of blob, and what the specification calls them.
+const TRANSLATED: [(&str, &str); 5] = [
+    ("application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"),
+    ("application/vnd.docker.image.rootfs.diff.tar", "application/vnd.oci.image.layer.v1.tar"),
+    ("application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.oci.image.layer.v1.tar+gzip"),
+    (
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    ),
+    (
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    ),
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    schema_version: u64,
+    media_type: &'static str,
+    config: WrittenDescriptor,
+    layers: Vec<WrittenDescriptor>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenDescriptor {
+    media_type: String,
+    digest: String,
+    size: u64,
+}
+
+impl Manifest {
+    /// The kind of manifest, by what it says; without a word it is of the specification's own.
+    pub fn kind(&self) -> &str {
+        let [own, _] = MANIFESTS;
+        self.media_type.as_deref().unwrap_or(own)
+    }
+
+    /// A manifest of Docker's in the specification's words, which is what layouts are made of: the same blobs by other names, always
+    /// the same bytes. `None` if it has them already.
+    pub fn translated(&self) -> Option<Vec<u8>> {
+        let [own, docker] = MANIFESTS;
+        if self.kind() != docker {
+            return None;
+        }
+        let write = |descriptor: &Descriptor| {
+            let kind = descriptor.media_type.as_str();
+            let known = TRANSLATED.iter().find(|(from, _)| *from == kind).map_or(kind, |(_, to)| to);
+            WrittenDescriptor {
+                media_type: known.to_owned(),
+                digest: descriptor.digest.to_string(),
+                size: descriptor.size,
+            }
+        };
+        let written = Written {
+            schema_version: 2,
+            media_type: own,
+            config: write(&self.config),
+            layers: self.layers.iter().map(write).collect(),
+        };
+        serde_json::to_vec(&written).ok()
     }
 }
 

@@ -137,8 +137,9 @@ pub struct Image {
     pub manifest: Manifest,
     /// Its configuration.
     pub config: Config,
-    /// The digest and size of the index of several platforms by which it was asked for, if there was one.
-    pub origin: Option<(Digest, u64)>,
+    /// Digests and sizes of what led to the manifest, by which the image was asked for: an index of several platforms, a manifest of
+    /// Docker's.
+    pub origin: Vec<(Digest, u64)>,
 }
 
 impl Image {
@@ -233,8 +234,8 @@ impl Layout {
             Document::Manifest(_) => return Err(OciError::malformed("index.json", "it is a manifest")),
         };
         let origin = match pinned {
-            Some(pinned) if *pinned != descriptor.digest => Some(self.lead(pinned, &descriptor, platform)?),
-            _ => None,
+            Some(pinned) if *pinned != descriptor.digest => self.lead(pinned, &descriptor, platform)?,
+            _ => Vec::new(),
         };
         let manifest = match Document::parse(&self.document(&descriptor.digest, descriptor.size)?)? {
             Document::Manifest(manifest) => manifest,
@@ -245,20 +246,28 @@ impl Layout {
         Ok(Image { descriptor, manifest, config, origin })
     }
 
-    /// Whether the index with the digest `pinned` leads to a manifest.
+    /// How what has the digest `pinned` leads to a manifest: through an index, by a translation, or both.
     fn lead(
         &mut self,
         pinned: &Digest,
         to: &Descriptor,
         platform: &Platform,
-    ) -> Result<(Digest, u64), OciError> {
+    ) -> Result<Vec<(Digest, u64)>, OciError> {
         let other = || OciError::Contradiction(format!("it holds the image {}, not {pinned}", to.digest));
         let size = self.size_of(pinned).ok_or_else(other)?;
-        match Document::parse(&self.document(pinned, size)?)? {
-            Document::Index(manifests) if choose(&manifests, platform)?.digest == to.digest => {
-                Ok((pinned.clone(), size))
+        let mut way = vec![(pinned.clone(), size)];
+        let mut document = Document::parse(&self.document(pinned, size)?)?;
+        if let Document::Index(manifests) = &document {
+            let chosen = choose(manifests, platform)?.clone();
+            if chosen.digest == to.digest {
+                return Ok(way);
             }
-            _ => Err(other()),
+            self.size_of(&chosen.digest).ok_or_else(other)?;
+            document = Document::parse(&self.document(&chosen.digest, chosen.size)?)?;
+            way.push((chosen.digest, chosen.size));
         }
+        let Document::Manifest(manifest) = document else { return Err(other()) };
+        let translated = manifest.translated().map(|text| Digest::of(to.digest.algorithm(), &text));
+        if translated.as_ref() == Some(&to.digest) { Ok(way) } else { Err(other()) }
     }
 }
