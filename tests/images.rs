@@ -734,6 +734,34 @@ fails(bb.fetch2.BBFetchException, lambda: Fetch([gone], d).download(), "")
 assert not [name for name in os.listdir(d.getVar("DL_DIR")) if name.endswith(".tar")]
 fails(bb.fetch2.ParameterError, lambda: Fetch(["docker://h/A;protocol=http"], d), "does not name an image")
 fails(bb.fetch2.ParameterError, lambda: Fetch([pinned + ";rootfs=x"], d), "rootfs has to be")
+
+# Passwords that other programs keep.
+from bb.fetch2.oci import login
+home = work + "/home"
+for name in ("", "/.docker", "/.config/containers"):
+    os.makedirs(home + name, exist_ok=True)
+assert login("h:5000/a/b:1", home) is None
+with open(home + "/.docker/config.json", "w") as file:
+    file.write('{"auths": {"https://h:5000/v1/": {"auth": "dTpwOnE="}, "h:5000/a": {"auth": "YTpi"}, "other": {}}, "credsStore": "x"}')
+assert login("h:5000/c:1@sha256:x", home) == ("u", "p:q")
+assert login("h:5000/a/b:1", home) == ("a", "b")
+assert login("h:5000/ab:1", home) == ("u", "p:q")
+assert login("other/a:1", home) is None and login("h/a:1", home) is None
+for text in ('{"auths": {"h:5000/a/b": {"auth": "secret!"}}}', "[]", "{", '{"auths": {"h": 1}}'):
+    said.clear()
+    with open(home + "/.config/containers/auth.json", "w") as file:
+        file.write(text)
+    assert login("h:5000/a/b:1", home) == ("a", "b"), text
+    assert ["auth.json can't be read" in text and "secret" not in text for text in said] == [True], said
+os.environ["HOME"] = home
+with open(home + "/.docker/config.json", "w") as file:
+    file.write('{"auths": {"%s": {"auth": "dXNlcjpzZWNyZXQ="}}}' % host)
+os.unlink(home + "/.config/containers/auth.json")
+d = store("eleven", HOME=home)
+print("locked", flush=True)
+sys.stdin.readline()
+Fetch([pinned], d).download()
+assert not any("secret" in text for text in said), said
 print("all is well")
 "#;
 
@@ -747,14 +775,25 @@ fn what_recipes_see() {
     let stand = Stand::new();
     let manifest = stand.publish("1", &[tar(&[File("a", "1")])]);
     let digest = manifest["digest"].as_str().unwrap();
-    let done = Command::new("python3")
+    let mut child = Command::new("python3")
         .args(["-c", RECIPES, &stand.registry.host(), "lib/kit", digest])
         .arg(stand.setup.dir.path())
         .env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("python"))
         .env("RBAKE_ENGINE", engine)
         .env_remove("http_proxy")
-        .output()
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
         .unwrap();
-    let (out, error) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success() && out.ends_with("all is well\n"), "{out}{error}");
+    // The last part needs a password: what came before must not have been asked for one.
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    stand.registry.demand("Basic dXNlcjpzZWNyZXQ=", "Basic realm=\"kits\"");
+    let _ = child.stdin.take().unwrap().write_all(b"\n");
+    std::io::Read::read_to_string(&mut stdout, &mut line).unwrap();
+    let done = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && line.ends_with("all is well\n"), "{line}{error}");
 }

@@ -11,6 +11,8 @@ What is downloaded is one archive of an image layout. It is unpacked to
 rootfs=1 as the files that the layers make up together.
 """
 
+import base64
+import json
 import logging
 import os
 import shutil
@@ -21,8 +23,36 @@ from bb.fetch2 import FetchMethod
 from bb.fetch2.checksums import MissingChecksumEvent
 from bb.fetch2.errors import BBFetchException, ChecksumError, NoChecksumError, ParameterError, UnpackError
 from bb.fetch2.native import Listener, credentials, settings
+from bb.fetch2.network import get_fetcher_environment
 
 logger = logging.getLogger("BitBake.Fetcher")
+
+
+def login(image, home):
+    """(user, password) for an image from what `podman login` and `docker login` left below `home`, or None.
+
+    containers-auth.json(5): a key is a registry, or a registry and the first parts of a name, of which the longest counts.
+    Programs that keep passwords elsewhere are not asked.
+    """
+    wanted = image.partition("@")[0].split("/")
+    wanted[-1] = wanted[-1].partition(":")[0]
+    for name in (".config/containers/auth.json", ".docker/config.json"):
+        try:
+            with open(os.path.join(home, name), encoding="utf-8") as file:
+                entries = json.load(file).get("auths", {})
+            known = {key.partition("://")[2].partition("/")[0] if "://" in key else key: entry["auth"]
+                     for key, entry in entries.items() if entry.get("auth")}
+            for length in range(len(wanted), 0, -1):
+                found = known.get("/".join(wanted[:length]))
+                if found:
+                    user, _, password = base64.b64decode(found, validate=True).decode().partition(":")
+                    return user, password
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, AttributeError, TypeError, KeyError):
+            # What is in it must not be shown.
+            bb.warn("%s can't be read; it is left out of account" % os.path.join(home, name))
+    return None
 
 
 class Oci(FetchMethod):
@@ -55,7 +85,7 @@ class Oci(FetchMethod):
         """(user, password) of the user for this registry, or None."""
         if ud.user and ud.pswd:
             return ud.user, ud.pswd
-        return credentials(ud, d)
+        return credentials(ud, d) or login(ud.image, get_fetcher_environment(d).get("HOME") or os.path.expanduser("~"))
 
     def download(self, ud, d):
         strict = d.getVar("BB_STRICT_CHECKSUM") or "0"
