@@ -185,6 +185,73 @@ fn patches_are_refreshed_from_the_changed_tree() {
     assert_eq!(["text.txt", "run", "extra.txt"].map(content), before);
 }
 
+#[test]
+fn what_no_patch_touches_is_named_and_taken_if_wanted() {
+    let space = space();
+    recipe(&space, "file://one.patch");
+    space.write("layer/files/one.patch", &patch(5, "five"));
+    space.write("layer/files/src/deep/other.txt", "one\n");
+    space.write("layer/files/src/same.txt", "same\n");
+    space.run(&["-c", "patch", "kit"]).ok();
+    let tree = tree(&space);
+    fs::write(tree.join("deep/other.txt"), "two\n").unwrap();
+    // What is new may be anything; only `quilt add` says that it belongs to a patch.
+    fs::write(tree.join("made.o"), "object\n").unwrap();
+    let read = || fs::read_to_string(space.path().join("layer/files/one.patch")).unwrap();
+    let before = read();
+    space
+        .run(&["-c", "refresh_patches", "kit"])
+        .ok()
+        .says("WARNING")
+        .says("they are left out:\n  deep/other.txt\nThe last patch takes")
+        .says_nothing_of("same.txt")
+        .says_nothing_of("made.o");
+    assert_eq!(read(), before);
+    space.write("conf/auto.conf", "REFRESH_PATCHES_TAKE = \"same.txt\"\n");
+    space
+        .run(&["-c", "refresh_patches", "kit"])
+        .fails()
+        .says("no changed file of the sources")
+        .says("same.txt");
+    space.write("conf/auto.conf", "REFRESH_PATCHES_TAKE = \"deep/other.txt\"\n");
+    space.run(&["-c", "refresh_patches", "kit"]).ok().says("Refreshed").says_nothing_of("WARNING");
+    assert!(
+        read().ends_with("--- a/deep/other.txt\n+++ b/deep/other.txt\n@@ -1 +1 @@\n-one\n+two\n"),
+        "{}",
+        read()
+    );
+    space.write("conf/auto.conf", "");
+    space.run(&["-c", "patch", "kit"]).ok();
+    assert_eq!(fs::read_to_string(tree.join("deep/other.txt")).unwrap(), "two\n");
+}
+
+#[test]
+fn single_files_and_other_trees_are_refreshed() {
+    let space = space();
+    recipe(&space, "");
+    space.write("layer/files/one.txt", "one\n");
+    space.write("layer/files/a.patch", "--- a/one.txt\n+++ b/one.txt\n@@ -1 +1 @@\n-one\n+two\n");
+    space.write("layer/files/b.patch", &patch(5, "five"));
+    space.write(
+        "layer/kit_1.0.bb",
+        "SRC_URI = \"file://one.txt file://src file://a.patch file://b.patch;patchdir=src\"\nS = \"${UNPACKDIR}\"\n",
+    );
+    space.run(&["-c", "patch", "kit"]).ok();
+    let sources = tree(&space).parent().unwrap().to_path_buf();
+    fs::write(sources.join("one.txt"), "three\n").unwrap();
+    change(&sources.join("src/text.txt"), "line 6\n", "six\n");
+    space
+        .run(&["-c", "refresh_patches", "kit"])
+        .ok()
+        .says("a.patch")
+        .says("b.patch")
+        .says_nothing_of("WARNING");
+    let read = |name: &str| fs::read_to_string(space.path().join("layer/files").join(name)).unwrap();
+    assert_eq!(read("a.patch"), "--- a/one.txt\n+++ b/one.txt\n@@ -1 +1 @@\n-one\n+three\n");
+    assert!(read("b.patch").contains("-line 5\n-line 6\n+five\n+six\n"), "{}", read("b.patch"));
+    space.run(&["-c", "refresh_patches", "kit"]).ok().says_nothing_of("WARNING").says_nothing_of("Refreshed");
+}
+
 /// Runs the program in a terminal of its own, types the lines, and gives all that was shown.
 fn in_a_terminal(space: &TestSpace, arguments: &[&str], typed: &str) -> Output {
     const TERMINAL: &str = r#"

@@ -212,11 +212,16 @@ def patch_reject_context(tree, rejects):
         text += "\n       | " + line
     return text
 
+REFRESH_PATCHES_TAKE ?= ""
+REFRESH_PATCHES_TAKE[doc] = "Files that no patch touches yet, as do_refresh_patches lists them, whose changes go to the last patch."
+
 addtask refresh_patches
 do_refresh_patches[doc] = "Writes the patches in the layer anew, from the patched tree with what was changed there."
 do_refresh_patches[nostamp] = "1"
 do_refresh_patches[dirs] = "${TOPDIR}"
 python do_refresh_patches () {
+    import tempfile
+
     trees = {}
     for path, strip, tree, own in src_patches(d):
         trees.setdefault(tree, []).append((path, strip, own))
@@ -226,9 +231,41 @@ python do_refresh_patches () {
     for tree in trees:
         if not os.path.isdir(os.path.join(tree, ".pc")):
             bb.fatal("%s has not been patched yet: rbake -c patch %s" % (tree, d.getVar("PN")))
+    with tempfile.TemporaryDirectory(prefix="refresh-", dir=d.getVar("T")) as scratch:
+        patch_take_files(d, trees, scratch)
     for tree, patches in trees.items():
         patch_refresh_tree(d, tree, patches)
 }
+
+# Finds the files of the sources that differ from what is unpacked, though no patch touches them. The last patch takes those
+# of REFRESH_PATCHES_TAKE; the others are named: what is built in the tree may have changed them.
+def patch_take_files(d, trees, scratch):
+    unpacked, wanted, left = d.getVar("UNPACKDIR"), set((d.getVar("REFRESH_PATCHES_TAKE") or "").split()), []
+    if not all(os.path.commonpath([unpacked, tree]) == unpacked for tree in trees):
+        return
+    bb.fetch2.Fetch([], d).unpack(scratch)
+    # The patches themselves are unpacked, too, and change.
+    patches = {os.path.basename(path) for listed in trees.values() for path, _, _ in listed}
+    # A file belongs to the innermost tree that it is in.
+    for tree in sorted(trees, key=len, reverse=True):
+        origin = os.path.normpath(os.path.join(scratch, os.path.relpath(tree, unpacked)))
+        state = patching.refresh.Tree(tree)
+        inner = [os.path.join(scratch, os.path.relpath(other, unpacked)) for other in trees if other.startswith(tree + "/")]
+        for file in state.changed(origin, inner):
+            shown = os.path.normpath(os.path.join(os.path.relpath(tree, d.getVar("S")), file))
+            if tree == unpacked and file in patches:
+                continue
+            if shown in wanted and state.applied:
+                wanted.discard(shown)
+                state.take(file, os.path.join(origin, file))
+            else:
+                left.append(shown)
+    if left:
+        bb.warn("No patch touches these files, which differ from the sources; they are left out:\n  %s\n"
+                "The last patch takes those that REFRESH_PATCHES_TAKE names." % "\n  ".join(left[:50]))
+    if wanted:
+        bb.fatal("REFRESH_PATCHES_TAKE names what is no changed file of the sources, or one that a patch touches: %s"
+                 % " ".join(sorted(wanted)))
 
 # Writes the patches of one tree anew. What was changed belongs to the last patch that touches the file.
 def patch_refresh_tree(d, tree, patches):

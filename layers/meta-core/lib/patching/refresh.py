@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Patches made anew from a tree where quilt's state says which files each of them touched, and how they were before."""
 
+import filecmp
 import os
 import re
+import shutil
 import stat
 import subprocess
 
@@ -52,6 +54,28 @@ class Tree:
                 return self.before(later, file)
         path = os.path.join(self.path, file)
         return path if os.path.isfile(path) else None
+
+    def changed(self, origin, inner):
+        """Files of the sources that are different now, or gone, and that no patch touches.
+
+        `origin` is the same tree as it was unpacked; `inner` are folders in it that are trees of their own.
+        """
+        touched = set().union(*self.touched.values())
+        found = []
+        for folder, folders, files in os.walk(origin):
+            folders[:] = [name for name in folders if name != ".git" and os.path.join(folder, name) not in inner]
+            for name in files:
+                file = os.path.relpath(os.path.join(folder, name), origin)
+                if file not in touched and not _same(os.path.join(origin, file), os.path.join(self.path, file)):
+                    found.append(file)
+        return sorted(found)
+
+    def take(self, file, original):
+        """Let the last patch have touched a file that was like `original`."""
+        copy = os.path.join(self.state, self.applied[-1], file)
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        shutil.copy2(original, copy)
+        self.touched[self.applied[-1]].add(file)
 
     def text(self, name):
         """The patch as quilt has it; nothing for one that was begun only."""
@@ -138,6 +162,13 @@ class Style:
         if self.strip == 0:
             return file, file
         return ("%s/%s" % ("/".join([side] * self.strip), file) for side in "ab")
+
+
+def _same(one, other):
+    """Whether two files are of one kind and have the same content and permissions."""
+    if os.path.islink(one) or os.path.islink(other):
+        return os.path.islink(one) and os.path.islink(other) and os.readlink(one) == os.readlink(other)
+    return os.path.isfile(other) and _mode(one) == _mode(other) and filecmp.cmp(one, other, shallow=False)
 
 
 def _context(body):
