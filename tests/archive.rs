@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpg::Gpg;
 use rbake::fetch::apt::{Apt, Archive, Publisher, Request, configured, fetch_listed, read_dsc, trust};
-use rbake::fetch::{Checksums, FetchError, FetchEvent, Job, UnpackLimits, unpack_source};
+use rbake::fetch::{FetchError, FetchEvent, Job, UnpackLimits, unpack_source};
 use rbake::package::deb::sources::Feed;
 use rbake::verify::{Algorithm, Digest, Policy};
 use server::{Fault, Page, Server};
@@ -175,7 +175,7 @@ fn a_description_brings_its_files() {
     let Some(stand) = Stand::new() else { return };
     let url = stand.server.url("/d/pool/k/kit_1.9.dsc");
     let session = stand.setup.session(&|_| {});
-    let job = Job { url: url.clone(), checksums: Checksums::default(), size: None, name: None };
+    let job = Job { url: url.clone(), ..Job::default() };
     let target = stand.setup.downloads().join("kit_1.9.dsc");
     stand.setup.pool.place(&session.fetch(&job, None).unwrap().path, &target).unwrap();
     let dsc = fetch_listed(&session, &format!("{url};name=x"), &target).unwrap();

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rbake::fetch::{Checksums, Client, Download, FetchError, FetchEvent, Limits, Pool, Transfer, Wanted};
+use rbake::fetch::{
+    Checksums, Client, Credentials, Download, FetchError, FetchEvent, Limits, Pool, Transfer, Wanted,
+};
 use rbake::verify::{Algorithm, Digest};
 use server::{Fault, Page, Server};
 
@@ -57,10 +59,11 @@ impl Setup {
         size: Option<u64>,
         credentials: Option<(&str, &str)>,
     ) -> Result<Download, FetchError> {
-        let credentials = credentials.map(|(user, password)| (user.to_owned(), password.to_owned()));
+        let credentials =
+            credentials.map(|(user, password)| Credentials::Basic(user.to_owned(), password.to_owned()));
         let listener = |event| self.events.lock().unwrap().push(event);
         Transfer { client: &self.client, pool: &self.pool, limits: &self.limits, listener: &listener }
-            .fetch(&Wanted { url, checksums, size, name: None, credentials })
+            .fetch(&Wanted { url, checksums, size, name: None, credentials, accept: None })
     }
 }
 
@@ -304,6 +307,7 @@ fn a_checksum_that_was_left_behind_is_told() {
             size: None,
             name: Some(name),
             credentials: None,
+            accept: None,
         })
     };
     assert!(!fetch(&urls[0], "kit-1.tgz").unwrap().cached);

@@ -11,7 +11,7 @@ use pyo3::types::PyDict;
 use rbake::fetch::apt::{Apt, Archive, Publisher, Request, configured, fetch_listed, read_dsc, trust};
 use rbake::fetch::{
     Checksums, Client, Extract, FetchError, FetchEvent, Job, Limits, Network, Pool, Session, Stated,
-    UnpackLimits, UnpackOptions, extract, rpm, unpack_source,
+    UnpackLimits, UnpackOptions, extract, oci, rpm, unpack_image, unpack_source,
 };
 use rbake::package::deb::sources::{Feed, parse_list, parse_sources};
 use rbake::package::rpm::repos;
@@ -47,11 +47,17 @@ fn raise(py: Python<'_>, error: FetchError) -> PyErr {
         let text = error.to_string();
         let value = match error {
             FetchError::Failed { message, url } => errors.getattr("FetchError")?.call1((message, url))?,
+            FetchError::Unauthorized { message, url, .. } => {
+                errors.getattr("FetchError")?.call1((message, url))?
+            }
             FetchError::Checksum { message, url, found } => {
                 errors.getattr("ChecksumError")?.call1((message, url, found))?
             }
             FetchError::NoChecksum(lines) => errors.getattr("NoChecksumError")?.call1((lines,))?,
             FetchError::Unpack { message, url } => errors.getattr("UnpackError")?.call1((message, url))?,
+            FetchError::Parameter { message, url } => {
+                errors.getattr("ParameterError")?.call1((message, url))?
+            }
             FetchError::Malformed(_) => errors.getattr("MalformedUrl")?.call1(("", text))?,
             FetchError::Network { command, url } => errors.getattr("NetworkAccess")?.call1((url, command))?,
             FetchError::Untrusted(url) => errors.getattr("UntrustedUrl")?.call1((url,))?,
@@ -157,9 +163,9 @@ fn fetch_file(
     listener: Option<Py<PyAny>>,
 ) -> PyResult<()> {
     let name = Some(file_name(&url));
-    let job = Job { url, checksums: checksums(&expected), size: None, name };
+    let job = Job { url, checksums: checksums(&expected), name, ..Job::default() };
     Settings::read(settings)?.run(py, listener.as_ref(), |session| {
-        let download = session.fetch(&job, credentials)?;
+        let download = session.fetch(&job, credentials.map(Into::into))?;
         session.pool.place(&download.path, &target)
     })
 }
@@ -177,7 +183,7 @@ fn fetch_ahead(
             name: Some(file_name(&url)),
             url,
             checksums: checksums(&expected),
-            size: None,
+            ..Job::default()
         })
         .collect();
     Settings::read(settings)?
@@ -316,6 +322,52 @@ fn fetch_rpm(
     })
 }
 
+/// What a `docker://` or `oci://` URL names: the image as text, the digest if there is one in it, the archive's name.
+#[pyfunction]
+fn image_info(py: Python<'_>, url: &str) -> PyResult<(String, Option<String>, String)> {
+    let request = oci::Request::parse(url).map_err(|error| raise(py, error))?;
+    let digest = request.reference.digest.as_ref().map(ToString::to_string);
+    let archive = request.reference.archive_name(&request.platform.to_string());
+    Ok((request.reference.to_string(), digest, archive))
+}
+
+/// Fetches an image to the archive `target`, or without one only finds out what its name stands for; the digest of that.
+#[pyfunction]
+#[pyo3(signature = (url, target, settings, credentials=None, listener=None))]
+fn fetch_image(
+    py: Python<'_>,
+    url: &str,
+    target: Option<PathBuf>,
+    settings: &Bound<'_, PyDict>,
+    credentials: Option<(String, String)>,
+    listener: Option<Py<PyAny>>,
+) -> PyResult<String> {
+    let request = oci::Request::parse(url).map_err(|error| raise(py, error))?;
+    Settings::read(settings)?.run(py, listener.as_ref(), |session| {
+        let resolved = match &target {
+            Some(target) => oci::fetch(session, &request, credentials, target)?,
+            None => oci::resolve(session, &request, credentials)?,
+        };
+        Ok(resolved.top.to_string())
+    })
+}
+
+/// Checks that an archive holds the image that a URL names.
+#[pyfunction]
+fn verify_image(py: Python<'_>, url: &str, archive: PathBuf) -> PyResult<()> {
+    let verified = py.detach(|| oci::verify(&oci::Request::parse(url)?, &archive));
+    verified.map_err(|error| raise(py, error))
+}
+
+/// Unpacks an image's archive to the new directory `target`, as a layout or as the files of its layers.
+#[pyfunction]
+#[pyo3(name = "unpack_image")]
+fn unpack_archive(py: Python<'_>, url: &str, archive: PathBuf, target: PathBuf, flat: bool) -> PyResult<()> {
+    let limits = UnpackLimits::default();
+    let unpacked = py.detach(|| unpack_image(&oci::Request::parse(url)?, &archive, &target, flat, &limits));
+    unpacked.map_err(|error| raise(py, error))
+}
+
 /// Seconds since 1970.
 fn now() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -362,6 +414,10 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(unpack_file, module)?)?;
     module.add_function(wrap_pyfunction!(fetch_package, module)?)?;
     module.add_function(wrap_pyfunction!(fetch_rpm, module)?)?;
+    module.add_function(wrap_pyfunction!(image_info, module)?)?;
+    module.add_function(wrap_pyfunction!(fetch_image, module)?)?;
+    module.add_function(wrap_pyfunction!(verify_image, module)?)?;
+    module.add_function(wrap_pyfunction!(unpack_archive, module)?)?;
     module.add_function(wrap_pyfunction!(fetch_dsc_files, module)?)?;
     module.add_function(wrap_pyfunction!(dsc_info, module)?)?;
     module.add_function(wrap_pyfunction!(unpack_dsc, module)?)

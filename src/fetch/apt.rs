@@ -196,7 +196,7 @@ impl<'a> Apt<'a> {
             url,
             checksums: Checksums::known(&listed.digest),
             size: Some(listed.size),
-            name: None,
+            ..Job::default()
         };
         let plain = job(format!("{root}/{name}"));
         let download = if release.by_hash {
@@ -321,7 +321,7 @@ impl<'a> Apt<'a> {
                 url: format!("{base}/{}", file.name),
                 checksums: Checksums::known(&file.sha256),
                 size: Some(file.size),
-                name: None,
+                ..Job::default()
             })
             .collect();
         let mut description = None;
@@ -357,7 +357,7 @@ impl<'a> Apt<'a> {
             url: format!("{}/{}", found.uri, found.package.filename),
             checksums: Checksums::known(&found.package.sha256),
             size: Some(found.package.size),
-            name: None,
+            ..Job::default()
         };
         let target = directory.join(name);
         self.session.pool.place(&self.session.fetch(&job, None)?.path, &target)?;
@@ -388,7 +388,7 @@ pub fn fetch_listed(session: &Session<'_>, url: &str, description: &Path) -> Res
             url: format!("{base}/{}", file.name),
             checksums: Checksums::known(&file.sha256),
             size: Some(file.size),
-            name: None,
+            ..Job::default()
         })
         .collect();
     let directory = description.parent().unwrap_or(Path::new("."));

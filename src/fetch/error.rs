@@ -20,6 +20,16 @@ pub enum FetchError {
         /// What should have been fetched.
         url: Option<String>,
     },
+    /// The server wants to know who asks.
+    #[error("{}", failure(Some(.url), .message))]
+    Unauthorized {
+        /// What it answers.
+        message: String,
+        /// What should have been fetched.
+        url: String,
+        /// How it wants to be told, if it is the server that was asked and not one that it redirects to.
+        challenge: Option<String>,
+    },
     /// The bytes are not the promised ones.
     #[error("{}", failure(Some(.url), .message))]
     Checksum {

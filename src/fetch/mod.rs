@@ -10,6 +10,7 @@ mod http;
 mod lock;
 mod mirror;
 mod network;
+pub mod oci;
 mod pool;
 pub mod rpm;
 mod scheme;
@@ -21,7 +22,7 @@ mod url;
 pub use checksum::{Checksums, Stated, Strict};
 pub use error::FetchError;
 pub use event::{FetchEvent, Listener};
-pub use http::{Client, Download, Limits, Proxies, Request, Response, Transfer, Wanted};
+pub use http::{Client, Credentials, Download, Limits, Proxies, Request, Response, Transfer, Wanted};
 pub use lock::LockFile;
 pub use mirror::{LocalFile, Rule, candidates, rules};
 pub use network::Network;
@@ -31,6 +32,6 @@ pub use session::{Job, Session};
 pub use stamp::{StampSums, read_stamp, write_stamp};
 pub use unpack::{
     Destination, Extract, Limits as UnpackLimits, Modes, Options as UnpackOptions, extract, unpack,
-    unpack_source,
+    unpack_image, unpack_source,
 };
 pub use url::{Decoded, Params, Url, quote, redact, unquote};

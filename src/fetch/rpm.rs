@@ -162,7 +162,7 @@ impl Rpm<'_> {
             url: format!("{uri}/{}", primary.location),
             checksums: Checksums::known(&primary.digest),
             size: primary.size,
-            name: None,
+            ..Job::default()
         };
         let download = self.session.fetch(&job, None)?;
         let invalid = |message: &dyn std::fmt::Display| FetchError::invalid(&job.url, message.to_string());
@@ -224,7 +224,7 @@ impl Rpm<'_> {
             url: format!("{}/{}", found.uri, package.location),
             checksums: Checksums::known(&package.digest),
             size: Some(package.size),
-            name: None,
+            ..Job::default()
         };
         let download = self.session.fetch(&job, None)?;
         let file = std::fs::File::open(&download.path).map_err(FetchError::io(&download.path))?;

@@ -26,6 +26,8 @@ pub enum Scheme {
     Srpm,
     /// A binary rpm, found in signed repository metadata.
     Rpm,
+    /// An image of containers from a registry.
+    Oci,
 }
 
 impl Scheme {
@@ -41,6 +43,7 @@ impl Scheme {
             "deb" => Scheme::Deb,
             "srpm" => Scheme::Srpm,
             "rpm" => Scheme::Rpm,
+            "docker" | "oci" => Scheme::Oci,
             _ => return None,
         })
     }
@@ -85,7 +88,8 @@ pub fn repository_name(url: &Url, revision: Option<&str>) -> String {
 
 /// What mirror rules have to know of a URL's local file; `None` if no fetcher takes the URL.
 pub fn local_file(url: &str) -> Option<LocalFile> {
-    let url = Url::parse(url).ok()?;
+    let text = url;
+    let url = Url::parse(text).ok()?;
     Some(match Scheme::of(&url.scheme)? {
         Scheme::File => LocalFile { name: Some(url.basename().to_owned()), ..LocalFile::default() },
         Scheme::Http | Scheme::Ftp => LocalFile { name: Some(download_name(&url)), ..LocalFile::default() },
@@ -95,6 +99,11 @@ pub fn local_file(url: &str) -> Option<LocalFile> {
                 name: None,
                 tarballs: vec![format!("git2_{}.tar.gz", repository_name(&url, revision))],
             }
+        }
+        Scheme::Oci => {
+            let request = super::oci::Request::parse(text).ok()?;
+            let archive = request.reference.archive_name(&request.platform.to_string());
+            LocalFile { name: None, tarballs: vec![archive] }
         }
         Scheme::Apt | Scheme::Deb | Scheme::Srpm | Scheme::Rpm => LocalFile::default(),
     })

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::checksum::Checksums;
 use super::error::FetchError;
 use super::event::Listener;
-use super::http::{Client, Download, Limits, Transfer, Wanted};
+use super::http::{Client, Credentials, Download, Limits, Transfer, Wanted};
 use super::network::Network;
 use super::pool::Pool;
 
@@ -29,7 +29,7 @@ pub struct Session<'a> {
 }
 
 /// One file of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Job {
     /// Its URL.
     pub url: String,
@@ -39,6 +39,8 @@ pub struct Job {
     pub size: Option<u64>,
     /// Its name, if the checksums are stated by people: see [`Wanted::name`].
     pub name: Option<String>,
+    /// The kinds of content that are understood: see [`Wanted::accept`].
+    pub accept: Option<String>,
 }
 
 impl Session<'_> {
@@ -47,11 +49,12 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`FetchError::Network`] and [`FetchError::Untrusted`] by the network's rules; see [`Transfer::fetch`].
-    pub fn fetch(&self, job: &Job, credentials: Option<(String, String)>) -> Result<Download, FetchError> {
+    pub fn fetch(&self, job: &Job, credentials: Option<Credentials>) -> Result<Download, FetchError> {
         let transfer =
             Transfer { client: self.client, pool: self.pool, limits: self.limits, listener: self.listener };
         let name = job.name.as_deref();
-        let wanted = Wanted { url: &job.url, checksums: &job.checksums, size: job.size, name, credentials };
+        let (size, accept) = (job.size, job.accept.as_deref());
+        let wanted = Wanted { url: &job.url, checksums: &job.checksums, size, name, credentials, accept };
         if let Some(found) = transfer.find(&wanted)? {
             return Ok(found);
         }
@@ -67,7 +70,7 @@ impl Session<'_> {
     /// # Errors
     /// As [`Session::fetch`]; [`FetchError::Invalid`] if there are more than `limit` bytes.
     pub fn read_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
-        let job = Job { url: url.to_owned(), checksums: Checksums::default(), size: None, name: None };
+        let job = Job { url: url.to_owned(), ..Job::default() };
         let download = self.fetch(&job, None)?;
         if download.bytes > limit {
             return Err(FetchError::invalid(url, "it is too large"));
@@ -79,23 +82,28 @@ impl Session<'_> {
 
     /// Fetches several files at a time; the results are in the order of the jobs.
     pub fn fetch_all(&self, jobs: &[Job]) -> Vec<Result<Download, FetchError>> {
-        let next = AtomicUsize::new(0);
-        let mut done: Vec<_> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..PARALLEL.min(jobs.len()))
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut found = Vec::new();
-                        loop {
-                            let index = next.fetch_add(1, Ordering::Relaxed);
-                            let Some(job) = jobs.get(index) else { return found };
-                            found.push((index, self.fetch(job, None)));
-                        }
-                    })
-                })
-                .collect();
-            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-        });
-        done.sort_by_key(|(index, _)| *index);
-        done.into_iter().map(|(_, result)| result).collect()
+        in_parallel(jobs, |job| self.fetch(job, None))
     }
+}
+
+/// Does `work` for several things at a time; the results are in the order of the things.
+pub(super) fn in_parallel<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..PARALLEL.min(things.len()))
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut found = Vec::new();
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(thing) = things.get(index) else { return found };
+                        found.push((index, work(thing)));
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -4,6 +4,7 @@ pub mod console;
 pub mod diagnostic;
 pub mod fancy;
 pub mod interrupt;
+pub mod lend;
 pub mod plain;
 pub mod progress;
 pub mod summary;

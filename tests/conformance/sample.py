@@ -117,8 +117,10 @@ def sample(build):
 
     build.check("do_listtasks", build.run("-c", "listtasks", "hello"), 0)
     build.check("lists a class's task", "do_manifest              Lists what do_install made." in build.said)
-    build.check("do_devshell", build.run("-c", "devshell", "hello"), 0)
-    build.check("the shell's script", "export SOURCE_DATE_EPOCH=1704067200\n" in content(build.work("hello") / "temp/devshell"))
+    build.check("do_devshell without a terminal", build.run("-c", "devshell", "hello"), 1)
+    script = build.work("hello") / "temp/devshell"
+    build.check("says so, and what to do", ("No shell can be opened: " in build.said, str(script) in build.said), (True, True))
+    build.check("the shell's script", "export SOURCE_DATE_EPOCH=1704067200\n" in content(script))
 
     build.check("do_clean", build.run("-c", "clean", "hello", "hello-native"), 0)
     build.check("removes what was built", list(build.directory.glob("tmp/work/*/hello*/*/[is]*")), [])
@@ -140,6 +142,8 @@ def failing(build):
     build.check("and says how it would fit", 'it applies with PATCH_FUZZ = "2"' in build.said)
     build.configure('PATCH_FUZZ:pn-fuzzy = "2"\n')
     build.check("which is so", build.run("fuzzy", "-c", "patch"), 0)
+    build.check("with a warning", [text in build.said for text in ("WARNING: fuzzy-", " with fuzz ", "rbake -c refresh_patches fuzzy")],
+                [True, True, True])
 
     build.check("a binary patch", build.run("binary", "-c", "patch"), 0)
     tree = build.work("binary") / "sources/words-2.3"

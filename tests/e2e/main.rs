@@ -5,4 +5,5 @@ mod cache;
 mod layers;
 mod lint;
 mod parse;
+mod patches;
 mod space;

@@ -93,7 +93,7 @@ def fetcher_compare_revisions(d):
 # The fetchers import what is above from here, so they come last. Whichever
 # supports a URL first gets it.
 from bb.fetch2 import (az, clearcase, crate, debian, gcp, git, gitannex, gitsm, gomod, hg, local, npm, npmsw,  # noqa: E402
-                       perforce, repo, rpm, s3, sftp, ssh, svn, wget)
+                       oci, perforce, repo, rpm, s3, sftp, ssh, svn, wget)
 
 methods = [
     local.Local(),
@@ -120,6 +120,7 @@ methods = [
     gomod.GoModGit(),
     debian.Apt(),
     rpm.Rpm(),
+    oci.Oci(),
 ]
 _OWN_METHODS = tuple(methods)
 

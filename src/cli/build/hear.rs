@@ -4,8 +4,31 @@ use std::path::Path;
 
 use super::Run;
 use crate::lang::diagnostic::Severity;
-use crate::run::{Exit, Happened, LogRecord, Phase, TaskEvent, TaskNames, excerpt};
+use crate::run::{Exit, Fired, Happened, LogRecord, Phase, TaskEvent, TaskNames, excerpt};
 use crate::task::{TaskId, Unihashes};
+use crate::ui::lend;
+
+/// A script that wants a terminal, and the file where the task looks for the answer.
+struct Wanted {
+    script: String,
+    answer: String,
+}
+
+impl Wanted {
+    /// The event `bb.event.MetadataEvent("TerminalWanted", {"script": …, "answer": …})`.
+    fn of(event: &Fired) -> Option<Self> {
+        if event.class != "bb.event.MetadataEvent" {
+            return None;
+        }
+        let attributes: serde_json::Value = serde_json::from_str(&event.attributes).ok()?;
+        if attributes.get("type")?.as_str()? != "TerminalWanted" {
+            return None;
+        }
+        let data = attributes.get("_localdata")?;
+        let text = |name: &str| data.get(name)?.as_str().map(str::to_owned);
+        Some(Wanted { script: text("script")?, answer: text("answer")? })
+    }
+}
 
 impl Run<'_, '_> {
     pub(super) fn hear(&mut self, happened: Happened) {
@@ -26,11 +49,32 @@ impl Run<'_, '_> {
                     self.changed.push((task, unihash));
                 }
             }
+            TaskEvent::Fired(event) => self.lend_terminal(&event),
             TaskEvent::Started { .. }
             | TaskEvent::Progress { .. }
-            | TaskEvent::Fired(_)
             | TaskEvent::FilesRead(_)
             | TaskEvent::NeedsPython => {}
+        }
+    }
+
+    /// Runs what a task wants to have a terminal for (do_devshell), and writes into its file how that goes: `open`, then `ended` and
+    /// the exit status, or `refused` and why. Nothing else happens meanwhile.
+    fn lend_terminal(&mut self, event: &Fired) {
+        let Some(wanted) = Wanted::of(event) else { return };
+        self.session.console.finish();
+        let tell = |text: &str| {
+            let temporary = format!("{}.new", wanted.answer);
+            std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &wanted.answer))
+        };
+        let outcome = match lend::check() {
+            Err(reason) => tell(&format!("refused {reason}")),
+            Ok(()) => tell("open").and_then(|()| match lend::run(Path::new(&wanted.script)) {
+                Ok(status) => tell(&format!("ended {}", status.code().unwrap_or(-1))),
+                Err(error) => tell(&format!("refused {error}")),
+            }),
+        };
+        if let Err(error) = outcome {
+            self.session.console.message(Severity::Error, &format!("{}: {error}", wanted.answer));
         }
     }
 

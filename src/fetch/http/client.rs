@@ -13,6 +13,44 @@ use super::proxy::Proxies;
 use super::tls;
 use crate::fetch::error::FetchError;
 
+/// What proves to a host who asks. It is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// User and password.
+    Basic(String, String),
+    /// A token.
+    Bearer(String),
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Credentials::Basic(..) => "Basic(***)",
+            Credentials::Bearer(..) => "Bearer(***)",
+        })
+    }
+}
+
+impl From<(String, String)> for Credentials {
+    fn from((user, password): (String, String)) -> Self {
+        Credentials::Basic(user, password)
+    }
+}
+
+impl Credentials {
+    fn header(&self) -> Result<HeaderValue, String> {
+        let text = match self {
+            Credentials::Basic(user, password) => {
+                format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+            }
+            Credentials::Bearer(token) => format!("Bearer {token}"),
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|error| error.to_string())?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
 /// One request (GET, or HEAD).
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -22,8 +60,8 @@ pub struct Request {
     pub head_only: bool,
     /// Further header lines.
     pub headers: Vec<(&'static str, String)>,
-    /// User and password for this very host.
-    pub credentials: Option<(String, String)>,
+    /// What proves to this very host who asks.
+    pub credentials: Option<Credentials>,
     /// How long nothing may arrive.
     pub stall: Duration,
 }
@@ -50,6 +88,13 @@ impl Response {
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// A header's values, joined as a list.
+    pub fn header_list(&self, name: &str) -> Option<String> {
+        let values: Vec<&str> =
+            self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
     }
 
     /// The next piece of the body, `None` at its end.
@@ -136,8 +181,8 @@ impl Client {
             let value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
             built.headers_mut().insert(HeaderName::from_static(name), value);
         }
-        if let Some((user, password)) = &request.credentials {
-            built.headers_mut().insert(reqwest::header::AUTHORIZATION, basic(user, password)?);
+        if let Some(credentials) = &request.credentials {
+            built.headers_mut().insert(reqwest::header::AUTHORIZATION, credentials.header()?);
         }
         let (sender, mut pieces) = mpsc::channel(16);
         let job = Job { request: built, stall: request.stall, pieces: sender };
@@ -199,13 +244,6 @@ fn describe(error: &reqwest::Error) -> String {
     }
 }
 
-fn basic(user: &str, password: &str) -> Result<HeaderValue, String> {
-    let text = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
-    let mut value = HeaderValue::from_str(&text).map_err(|error| error.to_string())?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 /// Base 64 with padding (RFC 4648, section 4).
 pub(crate) fn base64(data: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -242,8 +280,12 @@ mod tests {
 
     #[test]
     fn credentials_are_not_printed() {
-        let value = basic("user", "secret").unwrap();
+        let basic = Credentials::from(("user".to_owned(), "secret".to_owned()));
+        let value = basic.header().unwrap();
         assert_eq!(value.to_str().unwrap(), "Basic dXNlcjpzZWNyZXQ=");
-        assert!(!format!("{value:?}").contains("dXNl"));
+        assert!(!format!("{value:?}").contains("dXNl") && !format!("{basic:?}").contains("secret"));
+        let bearer = Credentials::Bearer("token".into());
+        assert_eq!(bearer.header().unwrap().to_str().unwrap(), "Bearer token");
+        assert!(!format!("{bearer:?}").contains("token"));
     }
 }

@@ -5,6 +5,6 @@ mod proxy;
 mod tls;
 mod transfer;
 
-pub use client::{Client, Request, Response};
+pub use client::{Client, Credentials, Request, Response};
 pub use proxy::Proxies;
 pub use transfer::{Download, Limits, Transfer, Wanted};

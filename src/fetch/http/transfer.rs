@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::client::{Client, Request, Response};
+use super::client::{Client, Credentials, Request, Response};
 use crate::fetch::checksum::Checksums;
 use crate::fetch::error::FetchError;
 use crate::fetch::event::{FetchEvent, Listener};
@@ -58,8 +58,10 @@ pub struct Wanted<'a> {
     /// The name of the file, where people state the checksum: then the pool's file only counts if it was fetched under
     /// this name. Who raises a version and forgets the checksum has to be told, not given the old file.
     pub name: Option<&'a str>,
-    /// User and password for the URL's own host.
-    pub credentials: Option<(String, String)>,
+    /// What proves to the URL's own host who asks.
+    pub credentials: Option<Credentials>,
+    /// The kinds of content that are understood, if the server has to know.
+    pub accept: Option<&'a str>,
 }
 
 /// What arrived.
@@ -265,7 +267,7 @@ impl Transfer<'_> {
             partial.restart(None)?;
         }
         let offset = partial.length();
-        let mut response = self.request(wanted, offset, validator.as_deref())?;
+        let (mut response, own) = self.request(wanted, offset, validator.as_deref())?;
         let mut total = response.content_length;
         match response.status {
             206 if offset > 0 => match content_range(response.header("content-range")) {
@@ -287,7 +289,7 @@ impl Transfer<'_> {
                 partial.restart(None)?;
                 return Err(again("the server has not as much as is here already"));
             }
-            status => return Err(self.refused(wanted, status, &response)),
+            status => return Err(self.refused(wanted, status, &response, own)),
         }
         if let (Some(size), Some(total)) = (wanted.size, total)
             && size != total
@@ -357,14 +359,16 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// Sends the request, following redirects. Credentials stay with the host they are for.
+    /// Sends the request, following redirects. Credentials stay with the host they are for; the second value tells whether it
+    /// is that host that answers.
     fn request(
         &self,
         wanted: &Wanted<'_>,
         offset: u64,
         validator: Option<&str>,
-    ) -> Result<Response, Failure> {
+    ) -> Result<(Response, bool), Failure> {
         let mut headers = vec![("accept-encoding", "identity".to_owned())];
+        headers.extend(wanted.accept.map(|kinds| ("accept", kinds.to_owned())));
         if offset > 0 {
             headers.push(("range", format!("bytes={offset}-")));
             headers.extend(validator.map(|version| ("if-range", version.to_owned())));
@@ -373,6 +377,7 @@ impl Transfer<'_> {
             |error: &dyn std::fmt::Display| Failure::Final(FetchError::failed(wanted.url, error.to_string()));
         let mut url = reqwest::Url::parse(wanted.url).map_err(|error| invalid(&error))?;
         let mut credentials = wanted.credentials.clone();
+        let mut own = true;
         for _ in 0..=self.limits.redirects {
             let request = Request {
                 url: url.to_string(),
@@ -383,7 +388,7 @@ impl Transfer<'_> {
             };
             let response = self.client.send(&request).map_err(again)?;
             if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
-                return Ok(response);
+                return Ok((response, own));
             }
             let Some(next) = response.header("location").and_then(|target| url.join(target).ok()) else {
                 return Err(invalid(&"The server redirects to nowhere"));
@@ -395,15 +400,21 @@ impl Transfer<'_> {
                 return Err(invalid(&"The server redirects from https to http, and no checksum is known"));
             }
             if next.origin() != url.origin() {
-                credentials = None;
+                (credentials, own) = (None, false);
             }
             url = next;
         }
         Err(invalid(&format!("The server redirects more than {} times", self.limits.redirects)))
     }
 
-    fn refused(&self, wanted: &Wanted<'_>, status: u16, response: &Response) -> Failure {
+    fn refused(&self, wanted: &Wanted<'_>, status: u16, response: &Response, own: bool) -> Failure {
         let reason = format!("The server answers with HTTP status {status}");
+        if status == 401 {
+            // Another host may not tell where to send what proves who asks.
+            let challenge = response.header_list("www-authenticate").filter(|_| own);
+            let url = redact(wanted.url);
+            return Failure::Final(FetchError::Unauthorized { message: reason, url, challenge });
+        }
         if !matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504) {
             return Failure::Final(FetchError::failed(wanted.url, reason));
         }

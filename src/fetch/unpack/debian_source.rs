@@ -257,7 +257,7 @@ impl Source<'_> {
             let file = File::open(&path)?;
             let size = file.metadata()?.len();
             let mut to = Destination::open(target, Modes::Normal(mask()), self.limits.clone(), size)?;
-            unpack_tar(kind.reader(file)?, &mut to, &Selection { strip: 0, without })?;
+            unpack_tar(kind.reader(file)?, &mut to, &Selection { strip: 0, without, layer: false })?;
             to.finish()
         };
         unpacked().map_err(|error| format!("{name}: {error}"))

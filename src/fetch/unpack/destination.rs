@@ -3,13 +3,13 @@
 //! Every name is opened relative to the directory with the kernel forbidding that its resolution leaves it, so neither
 //! `..`, nor absolute names, nor symbolic links that an archive brought (or that were there before) lead elsewhere.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
@@ -86,7 +86,8 @@ pub struct Destination {
     source: u64,
     bytes: u64,
     entries: u64,
-    directories: HashMap<Vec<u8>, (u32, Option<i64>)>,
+    directories: BTreeMap<Vec<u8>, (u32, Option<i64>)>,
+    layered: bool,
     parent: Option<(Vec<u8>, OwnedFd)>,
 }
 
@@ -107,8 +108,62 @@ impl Destination {
         std::fs::create_dir_all(root)?;
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let root = openat(AT_FDCWD, root, flags, Mode::empty())?;
-        let (directories, parent) = (HashMap::new(), None);
-        Ok(Destination { root, modes, limits, source, bytes: 0, entries: 0, directories, parent })
+        let (directories, parent) = (BTreeMap::new(), None);
+        let layered = false;
+        Ok(Destination { root, modes, limits, source, bytes: 0, entries: 0, directories, layered, parent })
+    }
+
+    /// Makes this the root of a system that several layers make up: absolute links in it begin at the root, and what a layer brings
+    /// takes the place of whatever is there, also of whole directories.
+    pub fn layered(mut self) -> Self {
+        self.layered = true;
+        self
+    }
+
+    /// Removes what a lower layer brought, with all below it. What is not there is not missed.
+    ///
+    /// # Errors
+    /// If the name leads out, and whatever the file system gives.
+    pub fn hide(&mut self, path: &[u8]) -> io::Result<()> {
+        self.count(path)?;
+        let clean = clean(path)?;
+        let cut = clean.iter().rposition(|&byte| byte == b'/');
+        let (parent, name) = match cut {
+            Some(at) => (clean.get(..at).unwrap_or_default(), clean.get(at + 1..).unwrap_or_default()),
+            None => (&b""[..], clean.as_slice()),
+        };
+        if name.is_empty() {
+            return Err(refused("is no name for a file", path));
+        }
+        match self.beneath(parent) {
+            Ok(parent) => self.remove(&clean, &parent, OsStr::from_bytes(name)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Removes everything that lower layers brought into a directory, if it is one.
+    ///
+    /// # Errors
+    /// If the name leads out, and whatever the file system gives.
+    pub fn empty(&mut self, path: &[u8]) -> io::Result<()> {
+        self.count(path)?;
+        let clean = clean(path)?;
+        let directory = match self.beneath_not_linked(&clean) {
+            Ok(directory) => directory,
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        for entry in std::fs::read_dir(held(&directory))? {
+            let name = entry?.file_name();
+            let mut below = clean.clone();
+            if !below.is_empty() {
+                below.push(b'/');
+            }
+            below.extend_from_slice(name.as_bytes());
+            self.remove(&below, &directory, &name)?;
+        }
+        Ok(())
     }
 
     /// Makes a directory; its permissions and time are set at the end.
@@ -155,7 +210,7 @@ impl Destination {
         let open = || openat(&parent, name, flags, Mode::from_bits_truncate(0o600));
         let file = match open() {
             Err(Errno::EEXIST) => {
-                self.remove(&parent, name)?;
+                self.remove(&clean, &parent, name)?;
                 open()?
             }
             other => other?,
@@ -199,7 +254,7 @@ impl Destination {
         let target = OsStr::from_bytes(target);
         match symlinkat(target, &parent, name) {
             Err(Errno::EEXIST) => {
-                self.remove(&parent, name)?;
+                self.remove(&clean, &parent, name)?;
                 symlinkat(target, &parent, name)?;
             }
             other => other?,
@@ -227,7 +282,7 @@ impl Destination {
         let link = || linkat(&target_parent, target_name, &parent, name, AtFlags::empty());
         match link() {
             Err(Errno::EEXIST) => {
-                self.remove(&parent, name)?;
+                self.remove(&clean_path, &parent, name)?;
                 link()?;
             }
             Err(Errno::ENOENT) => {
@@ -248,11 +303,10 @@ impl Destination {
     /// # Errors
     /// Whatever the file system gives.
     pub fn finish(mut self) -> io::Result<()> {
-        let mut directories: Vec<_> = self.directories.drain().collect();
         // Deepest first: a directory that becomes read-only hides what is below.
-        directories.sort_unstable_by(|left, right| right.0.cmp(&left.0));
-        for (path, (mode, mtime)) in directories {
-            let Ok(directory) = self.beneath(&path) else { continue };
+        for (path, (mode, mtime)) in std::mem::take(&mut self.directories).into_iter().rev() {
+            // What a link has taken the place of has no permissions of its own.
+            let Ok(directory) = self.beneath_not_linked(&path) else { continue };
             fchmod(&directory, Mode::from_bits_truncate(mode))?;
             if let Some(mtime) = mtime {
                 let time = TimeSpec::new(mtime, 0);
@@ -270,8 +324,25 @@ impl Destination {
         Ok(())
     }
 
-    fn remove(&self, parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    /// Removes what `path` is, which is `name` in the open directory `parent`.
+    fn remove(&mut self, path: &[u8], parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
+        self.parent = None;
         match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+            Err(Errno::ENOENT) if self.layered => Ok(()),
+            Err(Errno::EISDIR | Errno::EPERM) if self.layered => {
+                // Nothing but what is below is removed: this does not follow links.
+                std::fs::remove_dir_all(held(parent).join(name))?;
+                let below = |end: u8| [path, &[end]].concat();
+                let gone: Vec<Vec<u8>> = self
+                    .directories
+                    .range(below(b'/')..below(b'/' + 1))
+                    .map(|(path, _)| path.clone())
+                    .collect();
+                for path in gone.iter().map(Vec::as_slice).chain([path]) {
+                    self.directories.remove(path);
+                }
+                Ok(())
+            }
             // A directory only gives way when it is empty.
             Err(Errno::EISDIR | Errno::EPERM) => Ok(unlinkat(parent, name, UnlinkatFlags::RemoveDir)?),
             other => Ok(other?),
@@ -332,13 +403,21 @@ impl Destination {
 
     /// Opens a directory below the root; the kernel sees to it that it is below.
     fn beneath(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        self.open_beneath(path, OFlag::empty())
+    }
+
+    /// The same, unless the name's last part is a link.
+    fn beneath_not_linked(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        self.open_beneath(path, OFlag::O_NOFOLLOW)
+    }
+
+    fn open_beneath(&self, path: &[u8], more: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC | more;
         if path.is_empty() {
             return openat(&self.root, ".", flags, Mode::empty());
         }
-        let how = OpenHow::new()
-            .flags(flags)
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let bound = if self.layered { ResolveFlag::RESOLVE_IN_ROOT } else { ResolveFlag::RESOLVE_BENEATH };
+        let how = OpenHow::new().flags(flags).resolve(bound | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         match openat2(&self.root, OsStr::from_bytes(path), how) {
             // Kernels and sandboxes without this call: no links on the way at all.
             Err(Errno::ENOSYS | Errno::EPERM) => {
@@ -351,6 +430,11 @@ impl Destination {
             other => other,
         }
     }
+}
+
+/// The name of an open directory.
+fn held(directory: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
 }
 
 /// A name without leading slashes, doubled slashes and `.`; `..` is refused.

@@ -5,6 +5,7 @@
 mod deb;
 mod debian_source;
 mod destination;
+mod image;
 mod patch;
 mod rpm;
 mod tar;
@@ -17,6 +18,7 @@ use std::process::Command;
 
 pub use debian_source::unpack_source;
 pub use destination::{Destination, Limits, Modes, mask};
+pub use image::unpack_image;
 pub use tar::Selection;
 
 use super::error::FetchError;
@@ -149,11 +151,11 @@ pub fn extract(file: &Path, how: &Extract<'_>, options: &Options) -> Result<bool
         Kind::Seven => job.tool("7za", &["x", "-y"], &[])?,
         Kind::SevenTar => job.seven_tar()?,
         Kind::Deb => {
-            let selection = Selection { strip: how.strip, without: None };
+            let selection = Selection { strip: how.strip, without: None, layer: false };
             job.native(Modes::Archived, |to, open| deb::unpack(open, to, &selection)).map_err(said)?;
         }
         Kind::Tar(compression) => {
-            let selection = Selection { strip: how.strip, without: None };
+            let selection = Selection { strip: how.strip, without: None, layer: false };
             let unpacked =
                 |to: &mut Destination, open: File| tar::unpack(compression.reader(open)?, to, &selection);
             job.native(Modes::like_tar(), unpacked).map_err(said)?;
@@ -248,7 +250,7 @@ impl Job<'_> {
             .stdout(std::process::Stdio::piped())
             .spawn()
             .map_err(|error| format!("Unpack command 7z could not be run: {error}"))?;
-        let selection = Selection { strip: self.strip, without: None };
+        let selection = Selection { strip: self.strip, without: None, layer: false };
         let output = child.stdout.take();
         let result = self.native(Modes::like_tar(), |to, _| match output {
             Some(output) => tar::unpack(output, to, &selection),

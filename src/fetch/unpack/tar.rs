@@ -14,6 +14,9 @@ pub struct Selection {
     pub strip: usize,
     /// Entries with this last or first part anywhere are left out, with all below.
     pub without: Option<&'static str>,
+    /// Whether this is a layer of an image: its marks for what lower layers brought are no files, and devices are not made, which
+    /// whoever runs the image brings.
+    pub layer: bool,
 }
 
 /// Unpacks an archive.
@@ -34,6 +37,9 @@ pub fn unpack(archive: impl Read, to: &mut Destination, selection: &Selection) -
         if selection.without.is_some_and(|unwanted| is_below(name, unwanted.as_bytes())) {
             continue;
         }
+        if selection.layer && is_mark(name) {
+            continue;
+        }
         // A name with `..` must not pass because its dots were among the parts that are dropped.
         super::destination::clean(&path)?;
         let mode = entry.header().mode()?;
@@ -48,6 +54,8 @@ pub fn unpack(archive: impl Read, to: &mut Destination, selection: &Selection) -
                 let Some(target) = strip(&target, selection.strip) else { continue };
                 to.hard_link(name, target.as_bytes())?;
             }
+            EntryType::Char | EntryType::Block | EntryType::Fifo
+                if selection.layer && name.starts_with(b"dev/") => {}
             EntryType::Char | EntryType::Block | EntryType::Fifo => return Err(to.special(name)),
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 // Old archives mark directories by a slash only.
@@ -67,6 +75,44 @@ pub fn unpack(archive: impl Read, to: &mut Destination, selection: &Selection) -
                 to.file(name, mode, mtime, &mut entry)?;
             }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the name of a mark for lower layers begins with, and the mark that hides all they have in a directory.
+const MARK: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+fn last_part(name: &[u8]) -> &[u8] {
+    name.rsplit(|&byte| byte == b'/').next().unwrap_or(name)
+}
+
+fn is_mark(name: &[u8]) -> bool {
+    last_part(name).starts_with(MARK)
+}
+
+/// Removes what a layer hides of those below it. Source: OCI image specification 1.1, "Representing Changes".
+///
+/// # Errors
+/// As [`unpack`].
+pub fn hide(archive: impl Read, to: &mut Destination) -> io::Result<()> {
+    let mut archive = tar::Archive::new(archive);
+    for entry in archive.entries()? {
+        let entry = entry?;
+        let path = super::destination::clean(&entry.path_bytes())?;
+        let name = last_part(&path);
+        let directory = path.get(..path.len() - name.len()).unwrap_or_default();
+        match name.strip_prefix(MARK) {
+            None => {}
+            Some(_) if name == OPAQUE => to.empty(directory)?,
+            // Notes of a file system that no longer exists.
+            Some(hidden) if hidden.starts_with(MARK) => {}
+            Some(b"" | b"." | b"..") => {
+                let reason = format!("'{}' hides no file", String::from_utf8_lossy(&path).escape_debug());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
+            Some(hidden) => to.hide(&[directory, hidden].concat())?,
         }
     }
     Ok(())
