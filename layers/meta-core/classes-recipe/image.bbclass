@@ -241,6 +241,10 @@ python do_image_complete () {
         path = os.path.join(target, file)
         bb.plain("%s  (%.1f MB)" % (path, os.path.getsize(path) / 1e6))
     bb.plain("The login is root with the password '%s'." % d.getVar("IMAGE_ROOT_PASSWORD"))
+    if "iso" in d.getVar("IMAGE_FSTYPES").split():
+        bb.plain("Boot it: rbake-runqemu %s" % d.getVar("PN"))
+    if d.getVar("OS_FEED") == "sample" and d.getVar("DISTRO_FEED_TASK"):
+        bb.plain("It is made of the sample feed: Debian's packages stand for those of %s." % d.getVar("DISTRO_NAME"))
 }
 addtask image_complete after do_image_tar do_image_squashfs do_image_iso do_image_oci do_image_ext4 do_image_raw do_image_qcow2 before do_build
 
