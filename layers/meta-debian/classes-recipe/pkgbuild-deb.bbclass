@@ -58,6 +58,8 @@ do_fetch[mcdepends] += "${DISTRO_FEED_TASK}"
 deltask do_configure
 deltask do_compile
 deltask do_install
+# It would take the patches of the source package itself for ours.
+deltask do_refresh_patches
 
 # A source package has its own series of patches (format 3.0 (quilt)): ours come last in it.
 python do_patch () {
@@ -71,9 +73,9 @@ python do_patch () {
     ours = [entry for entry in patches if quilt and os.path.normpath(entry[2]) == os.path.normpath(tree)]
     debroot_patch_series(d, tree, ours)
     others = {}
-    for path, strip, where in patches:
-        if (path, strip, where) not in ours:
-            others.setdefault(where, []).append((path, strip))
+    for entry in patches:
+        if entry not in ours:
+            others.setdefault(entry[2], []).append(entry[:2])
     for where in reversed(others):
         patch_series_pop(where)
     for where, entries in others.items():
@@ -103,7 +105,7 @@ def debroot_patch_series(d, tree, patches):
         if not os.path.exists(os.path.join(state, name)):
             put(os.path.join(state, name), [text])
     done = []
-    for path, strip, _ in patches:
+    for path, strip, *_ in patches:
         name = os.path.basename(path)
         if any(line.split()[:1] == [name] for line in lines(os.path.join(folder, "series"))):
             bb.fatal("%s has a patch %s already; call yours otherwise" % (d.getVar("PN"), name))

@@ -92,7 +92,7 @@ def prepare(d, patches):
     head, tail = HEAD.search(before), TAIL.search(before)
     if not head or not tail:
         bb.fatal("%s has no entry that says a version" % changelog)
-    lines = [_subject(path) for path, _, _ in patches] or ["Built again."]
+    lines = [_subject(path) for path, *_ in patches] or ["Built again."]
     # The date is that of upstream's entry: it becomes SOURCE_DATE_EPOCH, and the clock has no say in results.
     entry = _entry(head["name"], head["version"] + suffix, d.getVar("BASE_DISTRO_CODENAME"), lines, who, tail["date"])
     with open(changelog, "w") as file:
