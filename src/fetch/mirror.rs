@@ -10,6 +10,9 @@ use crate::lang::pattern::Pattern;
 /// One rule: a URL pattern, whose parts are regular expressions, and what takes its place.
 pub type Rule = (String, String);
 
+/// Most URLs that rules make of one. A dozen rules that each change what the others made give millions; nobody would try them all.
+const MOST: usize = 1000;
+
 /// What a mirror rule has to know of a URL's local file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalFile {
@@ -32,7 +35,7 @@ pub fn rules(value: &str) -> (Vec<Rule>, bool) {
 }
 
 /// The URLs that the rules make of `url`, in the order they are to be tried: mirrors of mirrors included, each rule
-/// once in a chain, none twice, and none that the network rules exclude. `local` tells the local file of a URL, or
+/// once in a chain, none twice, none that the network rules exclude, and no more than a thousand. `local` tells the local file of a URL, or
 /// `None` if no fetcher takes it.
 ///
 /// # Errors
@@ -77,6 +80,9 @@ impl Search<'_> {
         for (index, rule) in rules.iter().enumerate() {
             for tarball in &tarballs {
                 let Some(new) = replace(url, file, rule, &self.words, tarball.as_deref())? else { continue };
+                if self.found.len() >= MOST {
+                    return Ok(());
+                }
                 if self.found.contains(&new) || new == self.origin || !self.network.trusts(&new) {
                     continue;
                 }
@@ -306,6 +312,16 @@ mod tests {
         let network = Network { forbidden: false, allowed: Network::allowed_from("yes.example.com") };
         let found = candidates("https://example.org/f.tgz", &rules, &network, &local_file).unwrap();
         assert_eq!(found, ["https://yes.example.com/f.tgz"]);
+    }
+
+    #[test]
+    fn rules_that_feed_each_other_come_to_an_end() {
+        let rule = |number| format!("http://.*/(.*) http://h/{number}/\\1 ");
+        let rules: String = (0..12).map(rule).collect();
+        let found =
+            candidates("http://h/x", &super::rules(&rules).0, &Network::default(), &local_file).unwrap();
+        assert_eq!(found.len(), MOST);
+        assert_eq!(found[..2], ["http://h/0/x", "http://h/1/0/x"]);
     }
 
     #[test]
