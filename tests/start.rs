@@ -26,9 +26,13 @@ fn read(path: PathBuf) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// So that no archive is asked for its index.
+const NO_KEYS: &[(&str, &str)] = &[("RBAKE_UBUNTU_KEYRING", "/no/such/keyring.gpg")];
+
 fn make_build_dir(directory: &Path, environment: &[(&str, &str)]) -> Output {
     command(root().join("scripts/make-build-dir").to_str().expect("UTF-8"))
         .arg(directory)
+        .envs(NO_KEYS.iter().copied())
         .envs(environment.iter().copied())
         .output()
         .expect("the script starts")
@@ -45,7 +49,12 @@ fn a_build_directory_is_filled_from_the_templates() {
     let layers = read(build.join("conf/bblayers.conf"));
     assert!(layers.contains(&format!("  {}/layers/meta-core \\\n", root().display())), "{layers}");
     assert!(!layers.contains("##"), "{layers}");
-    assert!(!read(build.join("conf/local.conf")).contains("OS_FEED"));
+    // Where nothing can be verified nobody is asked, and the file says why.
+    let local = read(build.join("conf/local.conf"));
+    assert!(
+        local.contains("made: there is no /no/such/keyring.gpg") && local.ends_with("OS_FEED = \"sample\"\n"),
+        "{local}"
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds images for real, from the archive that apt on this machine is configured for, and boots one.
+"""Builds packages and images for real, from the archive that apt on this machine is configured for, and boots them.
 
-    images.py            a container image twice, with equal bytes; the Debian image; its boot by BIOS
-    images.py --all      the Debian image twice, too, and its boot by BIOS and UEFI
+    images.py            a container image twice, with equal bytes; the images of Debian and of the sample Ubuntu with the packages that
+                         recipes make; one boots by BIOS from the ISO, the other by UEFI from a disk that the ISO installed
+    images.py --all      the images twice, too; every boot of both; a change of one package's working tree; an image without its service
 
 Needs root, or subordinate ids; mmdebstrap, QEMU and what images are made with. What is missing is told and counts as skipped.
 """
@@ -22,7 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/conformance"))
 import ours  # noqa: E402
 
-TOOLS = "mmdebstrap gpg apt-get xorriso grub-mkimage mkfs.vfat mcopy mksquashfs qemu-system-x86_64".split()
+TOOLS = "mmdebstrap gpg apt-get xorriso grub-mkimage mkfs.vfat mcopy mksquashfs mke2fs sfdisk qemu-system-x86_64".split()
+IMAGES = ("stx-image-debian", "stx-image-ubuntu")
+FILES = ("stx-debian.iso", "stx-debian.raw", "stx-debian.oci.tar", "stx-ubuntu-sample.iso", "stx-ubuntu-sample.raw",
+         "stx-ubuntu-sample.oci.tar")
 CONTAINER = """SUMMARY = "A small container"
 require conf/distro/debian-bookworm.conf
 inherit image
@@ -52,9 +56,11 @@ class Build:
             'BBPATH .= ":${LAYERDIR}"\nBBFILES += "${LAYERDIR}/recipes/*.bb"\nBBFILE_COLLECTIONS += "small"\n'
             'BBFILE_PATTERN_small = "^${LAYERDIR_RE}/"\nLAYERSERIES_COMPAT_small = "rbake-1"\nLAYERDEPENDS_small = "debian"\n')
         (self.folder / "conf").mkdir()
-        layers = " ".join(str(path) for path in (ROOT / "layers/meta-core", ROOT / "layers/meta-debian", ROOT / "meta-stx", layer))
+        layers = " ".join(str(path) for path in (
+            *(ROOT / "layers" / name for name in ("meta-core", "meta-debian", "meta-sample")), ROOT / "meta-ubuntu", ROOT / "meta-stx", layer))
         (self.folder / "conf/bblayers.conf").write_text('BBPATH = "${TOPDIR}"\nBBFILES ?= ""\nBBLAYERS = "%s"\n' % layers)
-        (self.folder / "conf/local.conf").write_text('DL_DIR = "%s"\nBB_NUMBER_THREADS = "%d"\n' % (downloads, threads))
+        (self.folder / "conf/local.conf").write_text(
+            'DL_DIR = "%s"\nBB_NUMBER_THREADS = "%d"\nBBMULTICONFIG = "debian ubuntu"\nOS_FEED = "sample"\n' % (downloads, threads))
 
     def run(self, *arguments):
         """Run rbake; whether it succeeded, what it said, seconds."""
@@ -64,6 +70,11 @@ class Build:
         if done.returncode != 0:
             print(done.stdout[-6000:], flush=True)
         return done.returncode == 0, done.stdout, time.monotonic() - started
+
+    def set(self, text):
+        """Add lines to the configuration."""
+        with open(self.folder / "conf/local.conf", "a") as file:
+            file.write(text + "\n")
 
     def lock_of(self, other, recipe):
         """Use the packages that another build used."""
@@ -111,29 +122,91 @@ def container(work, downloads):
     check("no names of the machine that built it", not re.search(r"^(dev|proc|sys)/.+", listing, re.M), listing[:200])
 
 
-def debian(work, downloads, everything):
-    """The Debian image: built, booted and looked at."""
-    build = Build(work / "debian", downloads)
-    good, said, seconds = build.run("stx-image-debian")
-    check("stx-image-debian is built (%.0f s)" % seconds, good, said[-500:])
+def tasks_run(said):
+    """The tasks that a build ran: (recipe, task)."""
+    return re.findall(r"^NOTE: recipe (\S+?)-\S+-r\d+: task (\w+): Started$", said, re.M)
+
+
+def boots(build, image, drives, firmware):
+    """Boot an image in QEMU, and count its checks."""
+    build.set('TESTIMAGE_DRIVES:pn-%s = "%s"\nTESTIMAGE_FIRMWARE:pn-%s = "%s"' % (image, drives, image, firmware))
+    good, said, seconds = build.run("-c", "testimage", image)
+    for line in said.splitlines():
+        if re.match(r"(cdrom|disk|installed|installer)(, (bios|uefi))?, ", line):
+            check("%s, %s" % (image, line), ": ok in " in line)
+    check("%s boots from %s by %s (%.0f s)" % (image, drives, firmware, seconds), good, said[-1500:])
+
+
+def products(work, downloads, everything):
+    """The images of both systems: built with their packages, booted and looked at."""
+    build = Build(work / "products", downloads)
+    good, said, seconds = build.run(*IMAGES)
+    check("%s are built (%.0f s)" % (" and ".join(IMAGES), seconds), good, said[-500:])
     if not good:
         return
-    firmware = "bios uefi" if everything else "bios"
-    with open(build.folder / "conf/local.conf", "a") as file:
-        file.write('TESTIMAGE_FIRMWARE = "%s"\n' % firmware)
-    good, said, seconds = build.run("-c", "testimage", "stx-image-debian")
-    for line in said.splitlines():
-        if re.match(r"(bios|uefi), ", line):
-            check(line, ": ok in " in line)
-    check("it boots by %s (%.0f s)" % (firmware, seconds), good, said[-1500:])
+    good, said, seconds = build.run(*IMAGES)
+    check("nothing to do the second time (%.1f s)" % seconds, good and not tasks_run(said), said[-500:])
+    for distro in ("debian-bookworm", "ubuntu-noble"):
+        found = {path.parent.name for path in (build.folder / "tmp/deploy/deb").glob(distro + "-amd64/*/*+stx.1_*.deb")}
+        check("packages of six recipes for %s" % distro, found == {"dnsmasq", "ethtool", "libpcap", "net-tools", "stx-fault", "tcpdump"}, found)
     if everything:
-        other = Build(work / "elsewhere/debian", downloads, 0o077, 1)
-        other.lock_of(build, "stx-image-debian")
-        good, said, seconds = other.run("stx-image-debian")
-        check("stx-image-debian is built again elsewhere (%.0f s)" % seconds, good, said[-500:])
-        for name in ("stx-debian.iso", "stx-debian.oci.tar"):
-            difference = same(build, other, name)
-            check("%s has equal bytes" % name, not difference, difference)
+        for image in IMAGES:
+            boots(build, image, "cdrom disk installed", "bios uefi")
+    else:
+        boots(build, IMAGES[0], "cdrom", "bios")
+        boots(build, IMAGES[1], "installed", "uefi")
+        return
+    again(work, downloads, build)
+    working_tree(work, build)
+    without_service(build)
+
+
+def again(work, downloads, build):
+    """The same bytes elsewhere."""
+    other = Build(work / "elsewhere/in/a/deeper/folder", downloads, 0o077, 1)
+    good, said, seconds = other.run(*IMAGES)
+    check("both are built again elsewhere (%.0f s)" % seconds, good, said[-500:])
+    for name in FILES:
+        difference = same(build, other, name)
+        check("%s has equal bytes" % name, not difference, difference)
+    for path in sorted((build.folder / "tmp/deploy/deb").glob("*/*/*.deb")):
+        there = other.folder / path.relative_to(build.folder)
+        check("%s has equal bytes" % path.name, there.exists() and path.read_bytes() == there.read_bytes())
+
+
+def working_tree(work, build):
+    """A change that nobody committed, in somebody's working tree: in the images of both systems after one command."""
+    tree = work / "working-tree"
+    shutil.copytree(ROOT / "meta-stx/recipes/stx-fault/files/src", tree)
+    git = ["git", "-C", str(tree), "-c", "user.name=x", "-c", "user.email=x@localhost"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *words], check=True)
+    build.set('INHERIT += "externalsrc"\nEXTERNALSRC:pn-stx-fault = "%s"' % tree)
+    good, said, seconds = build.run(*IMAGES)
+    check("built from a working tree (%.0f s)" % seconds, good, said[-500:])
+    client = tree / "stx-alarm"
+    client.write_text(client.read_text().replace("Raises, lists and clears alarms of this machine.", "Changed, and not committed."))
+    good, said, seconds = build.run(*IMAGES)
+    ran = {recipe for recipe, _ in tasks_run(said)}
+    check("a change there rebuilds that package and the images, and nothing else (%.0f s)" % seconds,
+          good and ran == {"stx-fault", *IMAGES}, ran or said[-500:])
+    for folder in sorted((build.folder / "tmp/deploy/deb").glob("*/stx-fault")):
+        package = next(folder.glob("stx-fault-client_*.deb"))
+        listing = subprocess.run("dpkg-deb --fsys-tarfile %s | tar -xO ./usr/bin/stx-alarm" % package, shell=True, stdout=subprocess.PIPE, text=True)
+        check("the change is in the package for %s" % folder.parent.name, "Changed, and not committed." in listing.stdout)
+
+
+def without_service(build):
+    """An image that lacks its service must not pass."""
+    (build.folder / "layer/recipes/stx-image-debian.bbappend").write_text(
+        'ROOTFS_POSTPROCESS_COMMAND += "no_service"\nno_service () {\n\trm "$1/lib/systemd/system/stx-faultd.service"\n}\n')
+    conf = build.folder / "layer/conf/layer.conf"
+    conf.write_text(conf.read_text().replace("recipes/*.bb", "recipes/*.bb ${LAYERDIR}/recipes/*.bbappend"))
+    build.set('TESTIMAGE_DRIVES:pn-stx-image-debian = "cdrom"\nTESTIMAGE_FIRMWARE:pn-stx-image-debian = "bios"')
+    good, said, _ = build.run("stx-image-debian")
+    check("an image without its service is built", good, said[-500:])
+    good, said, _ = build.run("-c", "testimage", "stx-image-debian")
+    check("and do_testimage says so", not good and "alarms: FAILED" in said, said[-500:])
 
 
 def main():
@@ -151,7 +224,7 @@ def main():
         work.chmod(0o755)
         downloads = work / "downloads"
         container(work, downloads)
-        debian(work, downloads, options.all)
+        products(work, downloads, options.all)
     print("%d passed, %d failed, 0 skipped" % (sum(RESULTS), len(RESULTS) - sum(RESULTS)))
     return 0 if all(RESULTS) else 1
 

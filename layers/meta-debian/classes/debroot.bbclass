@@ -19,12 +19,20 @@ ROOTFS_TAR[doc] = "The finished root."
 ROOTFS_HOOKS ?= ""
 ROOTFS_HOOKS[doc] = "Shell functions of the recipe, run as programs on the root when all packages are configured; $1 is the root."
 
+# What the resolver reads, which the scan of this file does not find.
+DEBROOT_ARCHIVE_VARIABLES = "BASE_DISTRO_CODENAME DISTRO_ARCH DISTRO_MIRROR DISTRO_SUITES DISTRO_COMPONENTS DISTRO_ORIGIN DISTRO_KEY_FINGERPRINTS MANAGED_PACKAGE_POLICY"
+DEBROOT_ARCHIVE_VARIABLES[doc] = "Variables that say where packages come from."
+
 addtask rootfs_lock
+do_rootfs_lock[vardeps] += "ROOTFS_INSTALL ROOTFS_EXCLUDE ${DEBROOT_ARCHIVE_VARIABLES}"
 do_rootfs_lock[doc] = "Finds out which packages the root is made of."
 do_rootfs_lock[network] = "1"
 do_rootfs_lock[dirs] = "${WORKDIR}"
 do_rootfs_lock[file-checksums] = "${ROOTFS_LOCKFILE}:${@os.path.exists(d.getVar('ROOTFS_LOCKFILE'))}"
-do_rootfs_lock[vardepsexclude] = "ROOTFS_LOCKFILE"
+do_rootfs_lock[vardepsexclude] = "ROOTFS_LOCKFILE BB_TASKDEPDATA"
+# What recipes make is used as they make it.
+do_rootfs_lock[recrdeptask] += "do_package_write_deb"
+do_rootfs_lock[mcdepends] += "${DISTRO_FEED_TASK}"
 python do_rootfs_lock () {
     import debroot.lock
     debroot.lock.make(d)
@@ -34,6 +42,8 @@ addtask lock_update
 do_lock_update[doc] = "Writes the newest packages to ROOTFS_LOCKFILE and tells what changed."
 do_lock_update[network] = "1"
 do_lock_update[nostamp] = "1"
+do_lock_update[recrdeptask] += "do_package_write_deb"
+do_lock_update[mcdepends] += "${DISTRO_FEED_TASK}"
 do_lock_update[dirs] = "${WORKDIR}"
 python do_lock_update () {
     import debroot.lock
@@ -46,7 +56,7 @@ do_rootfs_fetch[network] = "1"
 do_rootfs_fetch[dirs] = "${DL_DIR}"
 python do_rootfs_fetch () {
     import debroot.fetch
-    debroot.fetch.packages(d)
+    debroot.fetch.packages(d, d.getVar("ROOTFS_LOCK"))
 }
 
 addtask rootfs after do_rootfs_fetch
@@ -56,7 +66,7 @@ do_rootfs[dirs] = "${WORKDIR}"
 # where the root is made.
 do_rootfs[network] = "1"
 do_rootfs[cleandirs] = "${WORKDIR}/rootfs-work"
-do_rootfs[vardeps] += "${ROOTFS_HOOKS}"
+do_rootfs[vardeps] += "${ROOTFS_HOOKS} SOURCE_DATE_EPOCH"
 python do_rootfs () {
     import debroot.root
     debroot.root.make(d)

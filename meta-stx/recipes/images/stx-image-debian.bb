@@ -1,7 +1,6 @@
 SUMMARY = "StarlingX on Debian 12"
 
-# The image is Debian's, whatever DISTRO is.
-require conf/distro/debian-bookworm.conf
-require stx-image.inc
-
+IMAGE_MULTICONFIG = "debian"
 IMAGE_NAME = "stx-debian"
+
+require stx-image.inc

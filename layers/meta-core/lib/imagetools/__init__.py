@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images of finished roots; see image.bbclass."""
 
-BBIMPORTS = ["initramfs", "iso", "oci", "qemu", "sbom"]
+BBIMPORTS = ["disk", "ext4", "initramfs", "iso", "oci", "qemu", "sbom"]

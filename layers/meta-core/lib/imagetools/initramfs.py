@@ -10,10 +10,10 @@ import bb
 
 # What is needed to find the medium: file systems, and the buses of disks, CD drives and sticks.
 MODULES = ("squashfs overlay isofs loop cdrom sr_mod sd_mod ahci ata_piix virtio_blk virtio_scsi virtio_pci nvme usb_storage uas "
-           "xhci_pci ehci_pci uhci_hcd ext4 vfat nls_ascii nls_cp437 nls_iso8859_1").split()
+           "xhci_pci ehci_pci uhci_hcd ext4 crc32c_generic vfat nls_ascii nls_cp437 nls_iso8859_1").split()
 
-INIT = """#!/bin/busybox sh
-# Finds the live medium, or the disk that root= names, and starts the system there.
+INIT = r"""#!/bin/busybox sh
+# Finds the live medium, or the disk that root= names, and starts the system there; with rbake.install= it installs it on a disk.
 /bin/busybox --install -s /bin
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
@@ -26,9 +26,12 @@ fail() {
     exec sh
 }
 
-root=
+root= install=
 for word in $(cat /proc/cmdline); do
-    case $word in root=*) root=${word#root=} ;; esac
+    case $word in
+    root=*) root=${word#root=} ;;
+    rbake.install=*) install=${word#rbake.install=} ;;
+    esac
 done
 mkdir -p /medium /lower /upper /root
 tries=0
@@ -39,7 +42,7 @@ while [ $tries -lt 60 ]; do
         for device in /dev/sr[0-9]* /dev/[svx]d[a-z]* /dev/nvme[0-9]*n[0-9]*; do
             [ -b "$device" ] || continue
             mount -t iso9660 -o ro "$device" /medium 2>/dev/null || continue
-            [ -f "/medium/MARKER" ] && break 2
+            [ -f "/medium/MARKER" ] && medium=$device && break 2
             umount /medium
         done
     fi
@@ -53,11 +56,112 @@ if [ -z "$root" ]; then
     mkdir -p /upper/data /upper/work
     mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work overlay /root || fail "no overlay"
     mkdir -p /root/run/live
+    # A volume with this name answers all questions: whoever put it there wants an installation.
+    answers=$(findfs LABEL=ANSWERS 2>/dev/null) && [ -d /medium/install ] && install=answers
+    [ -z "$install" ] || . /install
 elif ! [ -x /root/sbin/init ] && ! [ -L /root/sbin/init ]; then
     fail "$root has no system on it"
 fi
 umount /proc /sys
 exec switch_root /root /sbin/init
+"""
+
+INSTALL = r"""# Puts the system of the medium on a disk. Read by init, which has mounted the medium, its squashfs at /lower, and a root at /root
+# whose programs are used here. Answers are lines NAME=VALUE in a file answers of a volume called ANSWERS:
+#   disk=/dev/sda (or auto: the only one that is empty)   hostname=NAME   password=HASH, as crypt(5) has it   after=poweroff or reboot
+say() { echo "installer: $1"; }
+stop() {
+    say "$1"
+    say "Nothing was installed. This is a shell; 'reboot -f' starts again."
+    exec sh
+}
+answer() { sed -n "s/^$1=//p" /answers 2>/dev/null | tail -n 1 | tr -d '\r'; }
+disks() {
+    for path in /sys/block/[svx]d[a-z]* /sys/block/nvme*n*; do
+        [ -e "$path/size" ] && [ "/dev/${path##*/}" != "$medium" ] && [ "$(cat "$path/size")" -gt 0 ] && [ "$(cat "$path/ro")" = 0 ] && echo "/dev/${path##*/}"
+    done
+}
+# Nothing in the first 2 MiB: no partition table, no file system.
+empty() { [ "$(dd if="$1" bs=1M count=2 2>/dev/null | tr -d '\0' | head -c 1 | wc -c)" = 0 ]; }
+
+: > /answers
+if [ -n "$answers" ]; then
+    mkdir -p /questions
+    mount -o ro "$answers" /questions || stop "the volume ANSWERS can't be read"
+    cp /questions/answers /answers || stop "the volume ANSWERS has no file answers"
+    umount /questions
+fi
+disk=$install
+[ "$install" != answers ] || disk=$(answer disk)
+if [ "$disk" = auto ]; then
+    disk=
+    for candidate in $(disks); do
+        if [ "$candidate" != "$answers" ] && empty "$candidate"; then
+            [ -z "$disk" ] || stop "there are several empty disks, $disk and $candidate: say which one"
+            disk=$candidate
+        fi
+    done
+    [ -n "$disk" ] || stop "no disk is empty"
+elif [ "$disk" = ask ]; then
+    say "The system is put on a disk. There are:"
+    for candidate in $(disks); do
+        note=", which has something on it"
+        ! empty "$candidate" || note=", empty"
+        say "  $candidate  $(($(cat "/sys/block/${candidate#/dev/}/size") / 2097152)) GiB$note"
+    done
+    printf 'Which one? All that is on it will be lost: '
+    read -r disk
+    printf 'Type yes to overwrite %s: ' "$disk"
+    read -r sure
+    [ "$sure" = yes ] || stop "as you wish"
+else
+    [ -b "$disk" ] || stop "there is no disk $disk"
+    empty "$disk" || [ "$(answer wipe)" = yes ] || stop "$disk has something on it; the answer wipe=yes overwrites it"
+fi
+[ -b "$disk" ] || stop "there is no disk $disk"
+size=$(($(cat "/sys/block/${disk#/dev/}/size") / 2048))
+needed=$(cat /medium/install/size)
+[ "$size" -ge "$needed" ] || stop "$disk has $size MiB, and $needed are needed"
+
+say "Installing on $disk"
+for name in dev proc sys; do mount --bind /$name /root/$name; done
+chroot /root sfdisk -q --wipe always --wipe-partitions always "$disk" < /medium/install/table || stop "$disk can't be partitioned"
+dd if=/medium/install/boot.img of="$disk" bs=440 count=1 conv=notrunc 2>/dev/null
+dd if=/medium/install/core.img of="$disk" bs=1M seek=CORE_START conv=notrunc 2>/dev/null
+zcat /medium/install/esp.img.gz | dd of="$disk" bs=1M seek=ESP_START conv=notrunc 2>/dev/null
+case $disk in *[0-9]) part=${disk}p3 ;; *) part=${disk}3 ;; esac
+tries=0
+until [ -b "$part" ] || [ $tries -gt 20 ]; do sleep 0.5; tries=$((tries + 1)); done
+chroot /root mkfs.ext4 -q -F -L root "$part" || stop "$part can't be formatted"
+mount --bind /lower /root/media
+mount -t ext4 "$part" /root/mnt || stop "$part can't be mounted"
+chroot /root cp -a /media/. /mnt/ || stop "the system could not be copied"
+umount /root/media
+new=/root/mnt
+version=$(cat /medium/install/version)
+cp /medium/live/initrd.img "$new/boot/initrd.img-$version" || stop "the initramfs could not be copied"
+uuid=$(chroot /root blkid -o value -s UUID "$part")
+mkdir -p "$new/boot/grub"
+sed "s/@UUID@/$uuid/" /medium/install/grub.cfg > "$new/boot/grub/grub.cfg"
+echo "UUID=$uuid / ext4 errors=remount-ro 0 1" > "$new/etc/fstab"
+name=$(answer hostname)
+if [ -n "$name" ]; then
+    old=$(cat "$new/etc/hostname")
+    echo "$name" > "$new/etc/hostname"
+    sed -i "s/\t$old\$/\t$name/" "$new/etc/hosts"
+fi
+hash=$(answer password)
+[ -z "$hash" ] || printf 'root:%s\n' "$hash" | chroot "$new" chpasswd -e || stop "the password could not be set"
+umount "$new" || stop "$part could not be written"
+sync
+say "installed on $disk"
+case $(answer after) in
+poweroff) poweroff -f ;;
+reboot) reboot -f ;;
+esac
+say "Remove the medium and press Enter to start the installed system."
+read -r _
+reboot -f
 """
 
 
@@ -142,8 +246,8 @@ def cpio(entries):
     return bytes(out)
 
 
-def make(root_tar, kernel, initramfs, marker):
-    """Write the kernel and an initramfs that looks for a medium with the file `marker`."""
+def make(root_tar, kernel, initramfs, marker, starts):
+    """Write the kernel and an initramfs that looks for a medium with the file `marker`; `starts` are where the installer puts GRUB, in MiB."""
     with Root(root_tar) as root:
         version = kernel_version(root)
         with open(kernel, "wb") as file:
@@ -162,6 +266,8 @@ def make(root_tar, kernel, initramfs, marker):
         files.append(("bin/busybox", 0o100755, busybox, (0, 0)))
         script = INIT.replace("MODULES", " ".join(MODULES)).replace("MARKER", marker)
         files.append(("init", 0o100755, script.encode(), (0, 0)))
+        script = INSTALL.replace("CORE_START", str(starts[0])).replace("ESP_START", str(starts[1]))
+        files.append(("install", 0o100644, script.encode(), (0, 0)))
         for path, *_ in files:
             while posixpath.dirname(path):
                 path = posixpath.dirname(path)

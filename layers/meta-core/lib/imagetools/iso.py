@@ -51,8 +51,9 @@ def squashfs(root_tar, target, epoch):
             stdin=archive, env=environment)
 
 
-def make(work, target, marker, label, title, options, files, epoch):
-    """Make the image. `files` maps paths on the medium to files; `options` are the kernel's."""
+def make(work, target, marker, label, title, options, entries, files, epoch):
+    """Make the image. `files` maps paths on the medium to files; `options` are the kernel's, and `entries` of the
+    menu are names with what each adds to them."""
     tree = os.path.join(work, "iso")
     shutil.rmtree(tree, ignore_errors=True)
     grub = os.path.join(tree, "boot/grub")
@@ -64,7 +65,8 @@ def make(work, target, marker, label, title, options, files, epoch):
         file.write(title + "\n")
     with open(os.path.join(grub, "grub.cfg"), "w") as file:
         file.write("serial --unit=0 --speed=115200\nterminal_input console serial\nterminal_output console serial\nset timeout=3\n"
-                   "menuentry \"%s (live)\" {\n    linux /live/vmlinuz %s\n    initrd /live/initrd.img\n}\n" % (title, options))
+                   + "".join("menuentry \"%s (%s)\" {\n    linux /live/vmlinuz %s\n    initrd /live/initrd.img\n}\n"
+                             % (title, name, " ".join([options, *more])) for name, more in entries))
     early = os.path.join(work, "early.cfg")
     with open(early, "w") as file:
         file.write("search --no-floppy --set=root --file /%s\nset prefix=($root)/boot/grub\nconfigfile ($root)/boot/grub/grub.cfg\n" % marker)

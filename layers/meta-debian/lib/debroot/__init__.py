@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Roots made of Debian packages; see debroot.bbclass."""
 
-BBIMPORTS = ["apt", "lock", "fetch", "root"]
+BBIMPORTS = ["pool", "apt", "lock", "fetch", "root", "sandbox", "source", "raw"]

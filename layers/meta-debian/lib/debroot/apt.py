@@ -7,6 +7,8 @@ import subprocess
 
 import bb
 
+from debroot.pool import fields, local
+
 
 def run(arguments, config=None, check=True):
     """Run a program of apt's; its output. Nothing of the host's configuration counts but where `config` is None."""
@@ -33,16 +35,18 @@ def host_archives():
 
 def archives(d):
     """The archives that packages are taken from: (address, suite, component)."""
-    codename = d.getVar("BASE_DISTRO_CODENAME")
-    suites = (codename, codename + "-updates", codename + "-security")
-    mirror = (d.getVar("DEBIAN_MIRROR") or "").rstrip("/")
-    components = (d.getVar("DEBIAN_COMPONENTS") or "").split()
+    suites, components = ((d.getVar(name) or "").split() for name in ("DISTRO_SUITES", "DISTRO_COMPONENTS"))
+    mirror = (d.getVar("DISTRO_MIRROR") or "").rstrip("/")
     if mirror:
-        return [(mirror, suite, component) for suite in suites[:2] for component in components]
+        # Debian's security updates are not where the rest is.
+        apart = [suite for suite in suites if suite.endswith("-security")] if d.getVar("BASE_DISTRO") == "debian" else []
+        security = (d.getVar("DEBIAN_SECURITY_MIRROR") or "").rstrip("/")
+        places = [(mirror, suite) for suite in suites if suite not in apart] + [(security, suite) for suite in apart if security]
+        return [(place, suite, component) for place, suite in places for component in components]
     found = [entry for entry in host_archives() if entry[1] in suites and entry[2] in components]
-    if not any(entry[1] == codename for entry in found):
+    if not any(entry[1] == suites[0] for entry in found):
         bb.fatal("apt on this host knows no archive with the suite %s. Say where there is one: DEBIAN_MIRROR = \"https://…\" in "
-                 "conf/local.conf" % codename)
+                 "conf/local.conf" % suites[0])
     return found
 
 
@@ -50,7 +54,8 @@ def pinned_keyring(d, directory):
     """A keyring with just the keys of DISTRO_KEY_FINGERPRINTS; its path."""
     source, target = d.getVar("DISTRO_KEYRING"), os.path.join(directory, "keyring.gpg")
     if not os.path.exists(source):
-        bb.fatal("There is no %s, which has the archive's keys: install debian-archive-keyring, or set DISTRO_KEYRING" % source)
+        bb.fatal("There is no %s, which has the archive's keys: install %s-archive-keyring or %s-keyring, or say where they are: %s_KEYRING" % (
+            source, *[d.getVar("BASE_DISTRO")] * 2, d.getVar("BASE_DISTRO").upper()))
     home = os.path.join(directory, "gpg")
     bb.utils.mkdirhier(home)
     os.chmod(home, 0o700)
@@ -68,21 +73,29 @@ def pinned_keyring(d, directory):
     return target
 
 
-class Resolver:
-    """apt's view of the archives, without anything installed. `directory` keeps its state."""
+# Ours win over whatever version an archive has.
+PREFER_OWN = "Package: *\nPin: release o=rbake\nPin-Priority: 1001\n"
 
-    def __init__(self, d, directory):
-        self.directory = directory
+
+class Resolver:
+    """apt's view of the archives: nothing installed but what `status` says; `own` is an archive of what recipes built (pool.view).
+    `directory` keeps its state."""
+
+    def __init__(self, d, directory, own=None, status=""):
+        self.directory, self.own, self.d = directory, own, d
         for name in ("lists/partial", "archives/partial"):
             bb.utils.mkdirhier(os.path.join(directory, name))
         keyring = pinned_keyring(d, directory)
         sources = "".join("deb [arch=%s signed-by=%s] %s %s %s\n" % (d.getVar("DISTRO_ARCH"), keyring, *entry) for entry in archives(d))
-        self._write("status", "")
+        if own:
+            sources += "deb [trusted=yes] file:%s ./\n" % own
+        self._write("status", status)
+        self._write("preferences", PREFER_OWN if own else "")
         self._write("sources.list", sources)
         # What the host allows itself (unsigned or expired archives) does not count here.
         self.config = self._write("apt.conf", "".join('%s "%s";\n' % pair for pair in (
             ("Dir::Etc", directory), ("Dir::Etc::sourcelist", os.path.join(directory, "sources.list")),
-            ("Dir::Etc::sourceparts", "/dev/null"), ("Dir::Etc::preferences", "/dev/null"),
+            ("Dir::Etc::sourceparts", "/dev/null"), ("Dir::Etc::preferences", os.path.join(directory, "preferences")),
             ("Dir::Etc::preferencesparts", "/dev/null"), ("Dir::Etc::trustedparts", "/dev/null"), ("Dir::Etc::trusted", "/dev/null"),
             ("Dir::State", directory), ("Dir::State::status", os.path.join(directory, "status")), ("Dir::Cache", directory),
             ("APT::Architecture", d.getVar("DISTRO_ARCH")), ("APT::Install-Recommends", "false"), ("APT::Sandbox::User", "root"),
@@ -102,30 +115,44 @@ class Resolver:
         text = run(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(REPO_URI) $(RELEASE)", "Created-By: Packages"], self.config)
         for line in text.splitlines():
             found, _, place = line.partition("|")
+            if self.own and place.startswith("file:%s/" % self.own.rstrip("/")):
+                continue
             if found != origin:
                 bb.fatal("The archive %s is published by '%s', not by '%s' (DISTRO_ORIGIN)" % (place, found, origin))
 
     def resolve(self, packages, excluded):
         """Everything that `packages` need, with essential and required packages: a list of dictionaries, by name."""
         wanted = ["?essential", "?priority(required)", *packages, *(name + "-" for name in excluded)]
-        text = run(["apt-get", "install", "--print-uris", "-qq", "-y", *wanted], self.config)
+        return self._listed(["apt-get", "install", "--print-uris", "-qq", "-y", *wanted])
+
+    def build_dependencies(self, tree, profiles):
+        """What building the unpacked source package `tree` needs beside what is installed."""
+        options = ["-P" + ",".join(profiles)] if profiles else []
+        # apt takes a word for a folder only if it has a slash.
+        return self._listed(["apt-get", "build-dep", "--print-uris", "-qq", "-y", *options, os.path.join(tree, ".")])
+
+    def _listed(self, command):
         found = {}
-        for line in text.splitlines():
+        for line in run(command, self.config).splitlines():
             match = re.fullmatch(r"'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})", line)
             if not match:
                 bb.fatal("apt-get --print-uris says something unknown: %s" % line)
             url, file, size, digest = match.groups()
             found[digest] = {"url": url, "file": file, "size": int(size), "sha256": digest}
         names = ["%s=%s" % (name, version) for name, version in map(name_and_version, found.values())]
-        for stanza in run(["apt-cache", "show", "--no-all-versions", *names], self.config).split("\n\n"):
-            fields = dict(re.findall(r"^([A-Za-z0-9-]+): ?(.*)$", stanza, re.M))
-            package = found.get(fields.get("SHA256", ""))
+        for stanza in (run(["apt-cache", "show", "--no-all-versions", *names], self.config) if names else "").split("\n\n"):
+            values = fields(stanza)
+            package = found.get(values.get("SHA256", ""))
             if package is not None:
-                package.update(package=fields["Package"], version=fields["Version"], architecture=fields["Architecture"],
-                               source=fields.get("Source", fields["Package"]), stanza=stanza.strip() + "\n")
+                package.update(package=values["Package"], version=values["Version"], architecture=values["Architecture"],
+                               source=values.get("Source", values["Package"]), stanza=stanza.strip() + "\n")
         lacking = [entry["file"] for entry in found.values() if "package" not in entry]
         if lacking:
             bb.fatal("apt does not describe %s" % ", ".join(lacking))
+        for entry in found.values():
+            path = local(entry["url"])
+            if self.own and path and path.startswith(self.own + "/"):
+                entry["recipe"] = os.path.relpath(path, self.own).split("/")[0]
         return sorted(found.values(), key=lambda entry: (entry["package"], entry["architecture"]))
 
 

@@ -5,6 +5,7 @@ import os
 
 import bb
 
+from debroot import pool
 from debroot.lock import read
 
 
@@ -12,9 +13,9 @@ def _folder(d):
     return os.path.join(d.getVar("DL_DIR"), "debs")
 
 
-def packages(d):
+def packages(d, lock):
     """Download what is not there; each file is checked by its SHA-256."""
-    entries = read(d.getVar("ROOTFS_LOCK"))["packages"]
+    entries = [entry for entry in read(lock)["packages"] if pool.local(entry["url"]) is None]
     urls = ["%s;sha256sum=%s;downloadfilename=debs/%s;unpack=0" % (entry["url"], entry["sha256"], entry["file"]) for entry in entries]
     bb.utils.mkdirhier(_folder(d))
     try:
@@ -23,19 +24,17 @@ def packages(d):
         bb.fatal("A package could not be downloaded: %s" % exc)
 
 
-def repository(d, directory):
+def repository(d, lock, directory):
     """Make an archive of the lock's packages, which apt reads without a network: links to the files, and their index."""
     bb.utils.mkdirhier(directory)
     stanzas = []
-    for entry in read(d.getVar("ROOTFS_LOCK"))["packages"]:
-        path = os.path.join(_folder(d), entry["file"])
+    for entry in read(lock)["packages"]:
+        path = pool.local(entry["url"]) or os.path.join(_folder(d), entry["file"])
+        if not os.path.exists(path):
+            bb.fatal("%s is not there any more; get it again with: rbake -c rootfs_fetch -f %s" % (path, d.getVar("PN")))
         if bb.utils.sha256_file(path) != entry["sha256"]:
             bb.fatal("%s was changed since it was downloaded: remove it" % path)
-        target = os.path.join(directory, entry["file"])
-        try:
-            os.link(path, target)
-        except OSError:
-            bb.utils.copyfile(path, target)
+        pool.link(path, os.path.join(directory, entry["file"]))
         lines = [line for line in entry["stanza"].splitlines() if not line.startswith("Filename:")]
         stanzas.append("\n".join([*lines, "Filename: ./%s" % entry["file"]]) + "\n")
     index = os.path.join(directory, "Packages")

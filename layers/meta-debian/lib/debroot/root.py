@@ -45,7 +45,7 @@ def make(d):
     bb.utils.mkdirhier(work)
     if not shutil.which("mmdebstrap"):
         bb.fatal("mmdebstrap is needed to make roots: apt-get install mmdebstrap")
-    repository = fetch.repository(d, os.path.join(work, "repository"))
+    repository = fetch.repository(d, d.getVar("ROOTFS_LOCK"), os.path.join(work, "repository"))
     names = ["%s=%s" % (entry["package"], entry["version"]) for entry in read(d.getVar("ROOTFS_LOCK"))["packages"]]
     divert = _script(work, "divert", DIVERT)
     clean = _script(work, "clean", CLEAN)
