@@ -2,6 +2,10 @@
 //!
 //! Source: BitBake manual, variable `PREMIRRORS`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::error::FetchError;
 use super::network::Network;
 use super::url::{Decoded, set_param};
@@ -35,8 +39,8 @@ pub fn rules(value: &str) -> (Vec<Rule>, bool) {
 }
 
 /// The URLs that the rules make of `url`, in the order they are to be tried: mirrors of mirrors included, each rule
-/// once in a chain, none twice, none that the network rules exclude, and no more than a thousand. `local` tells the local file of a URL, or
-/// `None` if no fetcher takes it.
+/// once in a chain, none twice, none that the network rules exclude, and no more than a thousand. `local` tells the
+/// local file of a URL, or `None` if no fetcher takes it.
 ///
 /// # Errors
 /// For a rule that is no URL pattern.
@@ -56,8 +60,8 @@ pub fn candidates(
         ("BASENAME", origin.path.rsplit('/').next().unwrap_or_default().to_owned()),
         ("MIRRORNAME", format!("{}{}", origin.host.replace(':', "."), dotted(&origin.path))),
     ];
-    let mut search =
-        Search { origin: url, words, tarballs: own.tarballs.clone(), network, local, found: Vec::new() };
+    let (tarballs, patterns) = (own.tarballs.clone(), Patterns::default());
+    let mut search = Search { origin: url, words, tarballs, network, local, patterns, found: Vec::new() };
     search.follow(url, &own, &rules.iter().collect::<Vec<_>>())?;
     Ok(search.found)
 }
@@ -68,7 +72,23 @@ struct Search<'a> {
     tarballs: Vec<String>,
     network: &'a Network,
     local: &'a dyn Fn(&str) -> Option<LocalFile>,
+    patterns: Patterns,
     found: Vec<String>,
+}
+
+/// Patterns that were read before: each rule is tried on many URLs.
+#[derive(Default)]
+struct Patterns(RefCell<HashMap<String, Rc<Pattern>>>);
+
+impl Patterns {
+    fn read(&self, text: &str) -> Result<Rc<Pattern>, String> {
+        if let Some(known) = self.0.borrow().get(text) {
+            return Ok(Rc::clone(known));
+        }
+        let pattern = Rc::new(Pattern::matching(text).map_err(|error| error.to_string())?);
+        self.0.borrow_mut().insert(text.to_owned(), Rc::clone(&pattern));
+        Ok(pattern)
+    }
 }
 
 impl Search<'_> {
@@ -79,10 +99,11 @@ impl Search<'_> {
         };
         for (index, rule) in rules.iter().enumerate() {
             for tarball in &tarballs {
-                let Some(new) = replace(url, file, rule, &self.words, tarball.as_deref())? else { continue };
                 if self.found.len() >= MOST {
                     return Ok(());
                 }
+                let new = replace(url, file, rule, &self.words, tarball.as_deref(), &self.patterns)?;
+                let Some(new) = new else { continue };
                 if self.found.contains(&new) || new == self.origin || !self.network.trusts(&new) {
                     continue;
                 }
@@ -104,6 +125,7 @@ fn replace(
     (find, replacement): &Rule,
     words: &[(&'static str, String)],
     tarball: Option<&str>,
+    patterns: &Patterns,
 ) -> Result<Option<String>, FetchError> {
     let mut origin = Decoded::mirror(url)?;
     let mut find_url = Decoded::mirror(find)?;
@@ -111,7 +133,7 @@ fn replace(
     let fill =
         |text: &str| words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
     let part = |pattern: &str, text: &str, new: &str| -> Result<Option<String>, FetchError> {
-        let pattern = Pattern::matching(pattern).map_err(|error| {
+        let pattern = patterns.read(pattern).map_err(|error| {
             FetchError::Malformed(format!("The URL: '{find}' is invalid and cannot be interpreted: {error}"))
         })?;
         if !pattern.is_match(text) {
