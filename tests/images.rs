@@ -390,6 +390,18 @@ fn tokens() {
 }
 
 #[test]
+fn a_token_that_expires_is_replaced() {
+    let stand = Stand::new();
+    let layers: Vec<Vec<u8>> = (0..12).map(|number| tar(&[File(&format!("f{number}"), "x")])).collect();
+    stand.publish("1", &layers);
+    stand.registry.tokens_for_requests(10);
+    let archive = stand.fetch("lib/kit:1").unwrap();
+    assert_eq!(listing(&stand.unpack("lib/kit:1", &archive, true).unwrap()).len(), 12);
+    let tokens = stand.registry.log().iter().filter(|request| request.path.starts_with("/token?")).count();
+    assert!((2..=4).contains(&tokens), "{tokens}");
+}
+
+#[test]
 fn layers_lie_one_above_the_other() {
     let stand = Stand::new();
     let tree = stand
@@ -698,6 +710,11 @@ Fetch([tagged], d).download()
 assert any("Missing checksum for" in text and line in text for text in said), said
 assert [event.checksums["sha256sum"] for event in events] == [digest.partition(":")[2]]
 assert Fetch([tagged], d).checkstatus() is None
+# The next time as well.
+said.clear()
+Fetch([tagged], store("two")).download()
+assert sum("Missing checksum for" in text and line in text for text in said) == 1, said
+fails(bb.fetch2.BBFetchException, lambda: Fetch([tagged], store("two", BB_STRICT_CHECKSUM="1")).download(), line)
 said.clear()
 Fetch([tagged], store("three", BB_STRICT_CHECKSUM="ignore")).download()
 assert not any("Missing checksum" in text for text in said), said

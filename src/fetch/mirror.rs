@@ -2,6 +2,10 @@
 //!
 //! Source: BitBake manual, variable `PREMIRRORS`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::error::FetchError;
 use super::network::Network;
 use super::url::{Decoded, set_param};
@@ -9,6 +13,9 @@ use crate::lang::pattern::Pattern;
 
 /// One rule: a URL pattern, whose parts are regular expressions, and what takes its place.
 pub type Rule = (String, String);
+
+/// Most URLs that rules make of one. A dozen rules that each change what the others made give millions; nobody would try them all.
+const MOST: usize = 1000;
 
 /// What a mirror rule has to know of a URL's local file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,8 +39,8 @@ pub fn rules(value: &str) -> (Vec<Rule>, bool) {
 }
 
 /// The URLs that the rules make of `url`, in the order they are to be tried: mirrors of mirrors included, each rule
-/// once in a chain, none twice, and none that the network rules exclude. `local` tells the local file of a URL, or
-/// `None` if no fetcher takes it.
+/// once in a chain, none twice, none that the network rules exclude, and no more than a thousand. `local` tells the
+/// local file of a URL, or `None` if no fetcher takes it.
 ///
 /// # Errors
 /// For a rule that is no URL pattern.
@@ -53,8 +60,8 @@ pub fn candidates(
         ("BASENAME", origin.path.rsplit('/').next().unwrap_or_default().to_owned()),
         ("MIRRORNAME", format!("{}{}", origin.host.replace(':', "."), dotted(&origin.path))),
     ];
-    let mut search =
-        Search { origin: url, words, tarballs: own.tarballs.clone(), network, local, found: Vec::new() };
+    let (tarballs, patterns) = (own.tarballs.clone(), Patterns::default());
+    let mut search = Search { origin: url, words, tarballs, network, local, patterns, found: Vec::new() };
     search.follow(url, &own, &rules.iter().collect::<Vec<_>>())?;
     Ok(search.found)
 }
@@ -65,7 +72,23 @@ struct Search<'a> {
     tarballs: Vec<String>,
     network: &'a Network,
     local: &'a dyn Fn(&str) -> Option<LocalFile>,
+    patterns: Patterns,
     found: Vec<String>,
+}
+
+/// Patterns that were read before: each rule is tried on many URLs.
+#[derive(Default)]
+struct Patterns(RefCell<HashMap<String, Rc<Pattern>>>);
+
+impl Patterns {
+    fn read(&self, text: &str) -> Result<Rc<Pattern>, String> {
+        if let Some(known) = self.0.borrow().get(text) {
+            return Ok(Rc::clone(known));
+        }
+        let pattern = Rc::new(Pattern::matching(text).map_err(|error| error.to_string())?);
+        self.0.borrow_mut().insert(text.to_owned(), Rc::clone(&pattern));
+        Ok(pattern)
+    }
 }
 
 impl Search<'_> {
@@ -76,7 +99,11 @@ impl Search<'_> {
         };
         for (index, rule) in rules.iter().enumerate() {
             for tarball in &tarballs {
-                let Some(new) = replace(url, file, rule, &self.words, tarball.as_deref())? else { continue };
+                if self.found.len() >= MOST {
+                    return Ok(());
+                }
+                let new = replace(url, file, rule, &self.words, tarball.as_deref(), &self.patterns)?;
+                let Some(new) = new else { continue };
                 if self.found.contains(&new) || new == self.origin || !self.network.trusts(&new) {
                     continue;
                 }
@@ -98,6 +125,7 @@ fn replace(
     (find, replacement): &Rule,
     words: &[(&'static str, String)],
     tarball: Option<&str>,
+    patterns: &Patterns,
 ) -> Result<Option<String>, FetchError> {
     let mut origin = Decoded::mirror(url)?;
     let mut find_url = Decoded::mirror(find)?;
@@ -105,7 +133,7 @@ fn replace(
     let fill =
         |text: &str| words.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value));
     let part = |pattern: &str, text: &str, new: &str| -> Result<Option<String>, FetchError> {
-        let pattern = Pattern::matching(pattern).map_err(|error| {
+        let pattern = patterns.read(pattern).map_err(|error| {
             FetchError::Malformed(format!("The URL: '{find}' is invalid and cannot be interpreted: {error}"))
         })?;
         if !pattern.is_match(text) {
@@ -306,6 +334,16 @@ mod tests {
         let network = Network { forbidden: false, allowed: Network::allowed_from("yes.example.com") };
         let found = candidates("https://example.org/f.tgz", &rules, &network, &local_file).unwrap();
         assert_eq!(found, ["https://yes.example.com/f.tgz"]);
+    }
+
+    #[test]
+    fn rules_that_feed_each_other_come_to_an_end() {
+        let rule = |number| format!("http://.*/(.*) http://h/{number}/\\1 ");
+        let rules: String = (0..12).map(rule).collect();
+        let found =
+            candidates("http://h/x", &super::rules(&rules).0, &Network::default(), &local_file).unwrap();
+        assert_eq!(found.len(), MOST);
+        assert_eq!(found[..2], ["http://h/0/x", "http://h/1/0/x"]);
     }
 
     #[test]

@@ -34,6 +34,9 @@ class Build:
                        stdout=subprocess.DEVNULL)
         own = ("layers/meta-core", "layers/meta-debian", "meta-stx", "tests/layers/sample", "tests/layers/failing")
         self.layers = [ROOT / layer for layer in own]
+        # The systems of the template are not what is built here, and conf/auto.conf must be able to name others.
+        local = directory / "conf/local.conf"
+        local.write_text(re.sub(r"(?m)^BBMULTICONFIG = .*\n", "", local.read_text()))
         with open(directory / "conf/bblayers.conf", "a") as f:
             f.write('BBLAYERS = "%s"\n' % " ".join(map(str, self.layers)))
 

@@ -32,6 +32,8 @@ struct Shared {
     pages: Mutex<HashMap<String, Page>>,
     demand: Mutex<Option<Demand>>,
     log: Mutex<Vec<Logged>>,
+    /// Requests that a token is good for, and those that were served.
+    short: Mutex<Option<(usize, usize)>>,
     ended: AtomicBool,
 }
 
@@ -77,6 +79,11 @@ impl Registry {
     /// Everything below `/v2/` needs this.
     pub fn demand(&self, authorization: &str, challenge: &str) {
         *self.shared.demand.lock().unwrap() = Some((authorization.into(), challenge.into()));
+    }
+
+    /// Everything below `/v2/` needs a token from this server's `/token`, which is good for so many requests.
+    pub fn tokens_for_requests(&self, count: usize) {
+        *self.shared.short.lock().unwrap() = Some((count, 0));
     }
 
     pub fn log(&self) -> Vec<Logged> {
@@ -128,6 +135,23 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             };
         }
         shared.log.lock().unwrap().push(Logged { path: path.clone(), headers: headers.clone() });
+        if let Some((count, served)) = &mut *shared.short.lock().unwrap() {
+            let token = format!("t{}", *served / *count);
+            if path.starts_with("/token?") {
+                let body = format!("{{\"access_token\":\"{token}\"}}");
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+                continue;
+            }
+            if headers.get("authorization") != Some(&format!("Bearer {token}")) {
+                let realm = format!("http://{}/token", stream.local_addr()?);
+                write!(
+                    stream,
+                    "HTTP/1.1 401 X\r\nWWW-Authenticate: Bearer realm=\"{realm}\"\r\nContent-Length: 0\r\n\r\n"
+                )?;
+                continue;
+            }
+            *served += 1;
+        }
         let demand = shared.demand.lock().unwrap().clone();
         if let Some((wanted, challenge)) = demand.filter(|_| path.starts_with("/v2/"))
             && headers.get("authorization") != Some(&wanted)

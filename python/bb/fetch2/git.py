@@ -112,6 +112,11 @@ class Git(LargeFiles, ShallowClones, FetchMethod):
         if not ud.branch and not ud.nobranch:
             raise ParameterError("The url does not set any branch parameter or set nobranch=1.", ud.url)
 
+        for what in (ud.branch, ud.parm.get("tag", ""), ud.host, ud.user):
+            if what.startswith("-"):
+                # git, or ssh, would take it for an option.
+                raise ParameterError("'%s' must not begin with a dash" % what, ud.url)
+
         ud.basecmd = shlex.split(d.getVar("FETCHCMD_git") or _DEFAULT_COMMAND)
         ud.noshared = d.getVar("BB_GIT_NOSHARED") == "1"
         ud.cloneflags = ["-n"]

@@ -3,6 +3,7 @@
 import copy
 import logging
 import os
+import re
 from collections import namedtuple
 
 import bb
@@ -27,6 +28,17 @@ def _parse_gitmodules(text):
             key, _, value = line.partition("=")
             settings[key.strip()] = value.strip()
     return modules
+
+
+def _check_submodule(name, settings, url):
+    """Refuse what git would, and what would mean something else in a URL: repositories of others say it."""
+    path = settings.get("path", "")
+    for what, text in (("name", name), ("path", path)):
+        if not text or text.startswith(("-", "/")) or ".." in text.split("/") or ";" in text:
+            raise FetchError("The %s of a submodule is suspicious: '%s'" % (what, text), url)
+    upstream = settings.get("url", "")
+    if not upstream or upstream.startswith("-") or ";" in upstream or re.match(r"[\w+.-]*::", upstream):
+        raise FetchError("The URL of the submodule %s is suspicious: '%s'" % (name, upstream), url)
 
 
 class GitSM(Git):
@@ -68,8 +80,9 @@ class GitSM(Git):
         except FetchError:
             return
         for name, settings in _parse_gitmodules(text).items():
+            _check_submodule(name, settings, ud.url)
             try:
-                entry = self._git(ud, d, ["ls-tree", "-z", "-d", ud.revision, settings["path"]], workdir)
+                entry = self._git(ud, d, ["ls-tree", "-z", "-d", ud.revision, "--", settings["path"]], workdir)
             except FetchError:
                 entry = ""
             if not entry:

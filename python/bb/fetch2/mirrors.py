@@ -17,6 +17,10 @@ logger = logging.getLogger("BitBake.Fetcher")
 _TYPE, _HOST, _PATH, _USER, _PASSWORD, _PARAMS = range(6)
 
 
+# Most URLs that mirror lines make of one; a dozen lines that each change what the others made would give millions.
+_MOST = 1000
+
+
 def mirror_from_string(data):
     """The (pattern, replacement) pairs of a mirror variable."""
     words = (data or "").replace("\\n", " ").split()
@@ -115,6 +119,8 @@ def build_mirroruris(origud, mirrors, ld):
             others.remove(line)
             for tarball in origud.mirrortarballs or [None]:
                 url = bb.fetch2.uri_replace(ud, *line, replacements, ld, tarball)
+                if len(urls) >= _MOST:
+                    return
                 if not url or url in urls or url == origud.url:
                     continue
                 if not trusted_network(ld, url):

@@ -20,7 +20,7 @@ import shutil
 import bb
 from bb._engine import engine
 from bb.fetch2 import FetchMethod
-from bb.fetch2.checksums import MissingChecksumEvent
+from bb.fetch2.checksums import MissingChecksumEvent, _read_stamp, _write_stamp
 from bb.fetch2.errors import BBFetchException, ChecksumError, NoChecksumError, ParameterError, UnpackError
 from bb.fetch2.native import Listener, credentials, settings
 from bb.fetch2.network import get_fetcher_environment
@@ -73,6 +73,8 @@ class Oci(FetchMethod):
         ud.image_url = d.expand(ud.url)
         ud.image, ud.digest, ud.localfile = engine.image_info(ud.image_url)
         ud.basename = ud.localfile
+        # Whether the archive is known to hold the image, what the name was found to stand for, and whether that was said.
+        ud.is_verified, ud.found_digest, ud.is_told = False, None, False
         # Servers of files can stand in with the archive.
         ud.mirrortarballs = [ud.localfile]
         try:
@@ -88,34 +90,34 @@ class Oci(FetchMethod):
         return credentials(ud, d) or login(ud.image, get_fetcher_environment(d).get("HOME") or os.path.expanduser("~"))
 
     def download(self, ud, d):
-        strict = d.getVar("BB_STRICT_CHECKSUM") or "0"
-        if not ud.digest and strict == "1":
+        if not ud.digest and d.getVar("BB_STRICT_CHECKSUM") == "1":
             # What isn't wanted in the end needn't come.
-            raise NoChecksumError(self._pinned(ud, self._fetch(ud, d, None)))
-        found = self._fetch(ud, d, ud.localpath)
+            self._demand_digest(ud, d, self._fetch(ud, d, None))
+        ud.found_digest = self._fetch(ud, d, ud.localpath)
         ud.is_verified = True
-        if not ud.digest:
-            self._miss_digest(ud, d, found, strict)
+        self._demand_digest(ud, d, ud.found_digest)
 
     def _fetch(self, ud, d, target):
         """The digest of what the URL names, which comes to `target`, if there is one."""
         return engine.fetch_image(ud.image_url, target, settings(d), self._credentials(ud, d), Listener(d))
 
     @staticmethod
-    def _pinned(ud, digest):
-        """The URL as it should be."""
-        return "%s://%s@%s" % (ud.type, ud.image, digest)
-
-    def _miss_digest(self, ud, d, found, strict):
+    def _demand_digest(ud, d, found):
         """Say, as of a missing checksum, that the URL should have a digest."""
+        if ud.digest or ud.is_told:
+            return
+        ud.is_told = True
+        line = "%s://%s@%s" % (ud.type, ud.image, found)
+        strict = d.getVar("BB_STRICT_CHECKSUM") or "0"
+        if strict == "1":
+            raise NoChecksumError(line)
         bb.event.fire(MissingChecksumEvent(ud.url, sha256sum=found.partition(":")[2]), d)
         if strict != "ignore":
-            line = self._pinned(ud, found)
             logger.warning("Missing checksum for '%s', consider adding the digest to SRC_URI:\n%s", ud.localpath, line)
 
     def update_donestamp(self, ud, d):
         """Make the done stamp of an archive, wherever it is from, that holds the right image."""
-        if ud.donestamp and not getattr(ud, "is_verified", False):
+        if not ud.is_verified:
             try:
                 engine.verify_image(ud.image_url, ud.localpath)
             except BBFetchException as exc:
@@ -123,13 +125,18 @@ class Oci(FetchMethod):
                 bb.utils.remove(ud.localpath)
                 raise ChecksumError(str(exc), ud.url, "image") from None
             ud.is_verified = True
+        if ud.found_digest and not os.path.exists(ud.donestamp):
+            _write_stamp(ud, {"image": ud.found_digest})
         super().update_donestamp(ud, d)
 
     def verify_donestamp(self, ud, d):
         # The next download has to be looked at again.
-        done = super().verify_donestamp(ud, d)
-        ud.is_verified = done
-        return done
+        ud.is_verified = super().verify_donestamp(ud, d)
+        if ud.is_verified:
+            found = _read_stamp(ud).get("image")
+            if found:
+                self._demand_digest(ud, d, found)
+        return ud.is_verified
 
     def checkstatus(self, fetch, ud, d):
         """Whether the registry has the image for the platform."""

@@ -50,17 +50,26 @@ impl<'a> Registry<'a> {
         format!("{}/{path}", self.base)
     }
 
-    /// Fetches something into the pool. A demand for a token or a password is met once.
+    /// Fetches something into the pool. A demand for a token or a password is met; again where a token was too old already, but
+    /// not for ever.
     pub(super) fn fetch(&self, session: &Session<'a>, job: &Job) -> Result<Download, FetchError> {
-        let before = self.held();
-        match session.fetch(job, before.clone()) {
-            Err(FetchError::Unauthorized { challenge: Some(challenge), message, url }) => {
-                let refused = || FetchError::Failed { message: message.clone(), url: Some(url.clone()) };
-                let challenge = parse(&challenge).ok_or_else(refused)?;
-                let credentials = self.meet(&challenge, before.as_ref())?.ok_or_else(refused)?;
-                session.fetch(job, Some(credentials))
+        let mut credentials = self.held();
+        let mut attempt = 0;
+        loop {
+            let (challenge, message, url) = match session.fetch(job, credentials.clone()) {
+                Err(FetchError::Unauthorized { challenge: Some(challenge), message, url }) => {
+                    (challenge, message, url)
+                }
+                other => return other,
+            };
+            let refused = || FetchError::Failed { message, url: Some(url) };
+            attempt += 1;
+            let challenge = parse(&challenge).filter(|_| attempt < session.limits.attempts);
+            let Some(challenge) = challenge else { return Err(refused()) };
+            credentials = self.meet(&challenge, credentials.as_ref())?;
+            if credentials.is_none() {
+                return Err(refused());
             }
-            other => other,
         }
     }
 
