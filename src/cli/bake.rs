@@ -103,6 +103,11 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
             show(session, &mut project, &Question::Environment { recipe: Some(found), mc: String::new() })
         }
         Action::BuildTargets(targets) => {
+            // Before anything is read: what the other build writes may be part of it.
+            let _lock = match options.dry_run {
+                true => None,
+                false => Some(only_build(session, &project)?),
+            };
             let metadata = session.load(&mut project)?;
             super::build::build(session, &mut project, &metadata, &targets, options)
         }
@@ -116,6 +121,19 @@ fn act(session: &mut Session, options: &BakeOptions) -> Result<(), Told> {
             Err(session.fail("rbake can't compare floating revisions yet (--revisions-changed)"))
         }
     }
+}
+
+/// Waits until no other build runs in this build directory.
+fn only_build(session: &mut Session, project: &Project) -> Result<super::build::BuildLock, Told> {
+    let main = project.configuration().first();
+    let top = main.and_then(|main| main.get_var("TOPDIR")).unwrap_or_default().into_owned();
+    let console = &mut session.console;
+    let wait = |who: Option<u32>| {
+        let who = who.map_or_else(String::new, |pid| format!(" (process {pid})"));
+        console.message(Severity::Note, &format!("Waiting for another build in {top} to end{who}"));
+    };
+    super::build::lock(std::path::Path::new(&top), wait)
+        .map_err(|error| session.fail(&format!("{top}/bitbake.lock can't be locked: {error}")))
 }
 
 fn show(session: &mut Session, project: &mut Project, question: &Question) -> Result<(), Told> {

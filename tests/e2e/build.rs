@@ -220,3 +220,35 @@ fn killed_at_any_moment_it_ends_with_the_same() {
     assert!(expected.iter().any(|name| name == "a.do_build"), "{expected:?}");
     assert_eq!(stamps(&space), expected);
 }
+
+#[test]
+fn two_builds_in_one_directory_run_one_after_the_other() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    // The first one holds the directory until the test lets it go on.
+    let space = space().file(
+        "recipes/slow_1.0.bb",
+        "do_first() {\n    note slow:first\n    while [ ! -e ${TOPDIR}/go ]; do sleep 0.05; done\n}\n",
+    );
+    let start =
+        |target: &str| space.command(&[target]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = start("slow");
+    while !space.path().join("ran").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+
+    let mut second = start("b");
+    let mut lines = BufReader::new(second.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("Waiting for another build")).expect("it says that it waits");
+    assert!(line.ends_with(&format!("to end (process {})", first.id())), "{line}");
+    assert_eq!(ran(&space), ["slow:first"]);
+
+    space.write("go", "");
+    assert!(first.wait().unwrap().success());
+    // Read to the end: a full pipe would keep it from ending.
+    lines.for_each(drop);
+    assert!(second.wait().unwrap().success());
+    assert_eq!(ran(&space), ["slow:second", "b:first", "b:second"]);
+}

@@ -4,6 +4,7 @@ mod fetch;
 mod graph;
 mod hear;
 mod invalidate;
+mod lock;
 mod spec;
 mod work;
 
@@ -11,6 +12,7 @@ use rustc_hash::FxHashMap;
 use serde_json::json;
 
 pub use graph::{print_hashes, write_graph};
+pub use lock::{BuildLock, lock};
 
 use super::args::Manner;
 use super::args::bake::BakeOptions;

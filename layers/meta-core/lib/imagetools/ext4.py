@@ -114,11 +114,13 @@ def make(work, root_tar, image, uuid, hash_seed, epoch, mib, more=None):
                 _add(script, member, name, archive, epoch, links)
     folders = set(members)
     for name in sorted(more):
-        parent = os.path.dirname(name)
-        while parent and parent not in folders:
-            folders.add(parent)
-            script.put("mkdir %s", parent)
-            parent = os.path.dirname(parent)
+        parts = name.split("/")[:-1]
+        for depth in range(1, len(parts) + 1):
+            parent = "/".join(parts[:depth])
+            if parent not in folders:
+                folders.add(parent)
+                script.put("mkdir %s", parent)
+                script.attributes(parent, stat.S_IFDIR | 0o755, 0, 0, epoch)
         script.put("write %s %%s" % script.keep(more[name]), name)
         script.attributes(name, stat.S_IFREG | 0o644, 0, 0, epoch)
     for name, count in sorted(links.items()):

@@ -2,8 +2,10 @@
 """The kernel and a small initramfs, both from the root's own packages."""
 
 import gzip
+import lzma
 import os
 import posixpath
+import subprocess
 import tarfile
 
 import bb
@@ -233,6 +235,22 @@ def _modules(root, version):
     return base + version, sorted(found), needs
 
 
+def _plain(path):
+    """A module's path without what its compression adds."""
+    return path.partition(".ko")[0] + ".ko"
+
+
+def _unpacked(path, data):
+    """A module's bytes: busybox loads only what is not compressed, and the initramfs is compressed as a whole."""
+    if path.endswith(".xz"):
+        return lzma.decompress(data)
+    if path.endswith(".gz"):
+        return gzip.decompress(data)
+    if path.endswith(".zst"):
+        return subprocess.run(["zstd", "-q", "-d", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    return data
+
+
 def cpio(entries):
     """An archive in the format newc, without anything that depends on the machine: entries are (path, mode, bytes, device)."""
     out = bytearray()
@@ -255,9 +273,9 @@ def make(root_tar, kernel, initramfs, marker, starts):
         folder, modules, needs = _modules(root, version)
         directories, files = {"bin", "dev", "proc", "sys"}, []
         target = "lib/modules/" + version
-        listed = "".join("%s: %s\n" % (path, " ".join(needs[path])) for path in modules)
+        listed = "".join("%s: %s\n" % (_plain(path), " ".join(map(_plain, needs[path]))) for path in modules)
         for path in modules:
-            files.append((target + "/" + path, 0o100644, root.read(folder + "/" + path), (0, 0)))
+            files.append((target + "/" + _plain(path), 0o100644, _unpacked(path, root.read(folder + "/" + path)), (0, 0)))
         files.append((target + "/modules.dep", 0o100644, listed.encode(), (0, 0)))
         try:
             busybox = root.read("usr/bin/busybox")
