@@ -149,6 +149,7 @@ def products(work, downloads, everything):
     for distro in ("debian-bookworm", "ubuntu-noble"):
         found = {path.parent.name for path in (build.folder / "tmp/deploy/deb").glob(distro + "-amd64/*/*+stx.1_*.deb")}
         check("packages of six recipes for %s" % distro, found == {"dnsmasq", "ethtool", "libpcap", "net-tools", "stx-fault", "tcpdump"}, found)
+    repository(work, build)
     if everything:
         for image in IMAGES:
             boots(build, image, "cdrom disk installed", "bios uefi")
@@ -159,6 +160,33 @@ def products(work, downloads, everything):
     again(work, downloads, build)
     working_tree(work, build)
     without_service(build)
+
+
+def repository(work, build):
+    """The signed archive of our packages, as apt of another machine sees it."""
+    good, said, _ = build.run("mc:debian:package-index")
+    check("our packages are an archive", good, said[-500:])
+    archive = build.folder / "tmp/deploy/repository/debian-bookworm"
+    place = work / "apt"
+    for name in ("lists/partial", "archives/partial"):
+        (place / name).mkdir(parents=True)
+    (place / "status").write_text("")
+
+    def apt(keyring, *words):
+        (place / "sources.list").write_text("deb [signed-by=%s] file:%s bookworm main\n" % (keyring, archive))
+        options = {"Dir::Etc::sourcelist": place / "sources.list", "Dir::Etc::sourceparts": "/dev/null", "Dir::State": place,
+                   "Dir::State::status": place / "status", "Dir::Cache": place, "APT::Sandbox::User": "root", "Debug::NoLocking": "1"}
+        line = ["apt-get", *words, *("-o%s=%s" % pair for pair in options.items())]
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
+        return done.returncode, done.stdout
+
+    status, said = apt(archive / "key.gpg", "update", "-oAPT::Update::Error-Mode=any")
+    check("apt takes it with its key", status == 0, said)
+    status, said = apt(archive / "key.gpg", "download", "--print-uris", "stx-fault")
+    check("and finds our packages there", status == 0 and "stx-fault_1.0%2bstx.1_amd64.deb" in said, said)
+    status, said = apt("/usr/share/keyrings/debian-archive-keyring.gpg", "update", "-oAPT::Update::Error-Mode=any")
+    check("with another key apt refuses it", status != 0 and "NO_PUBKEY" in said, said)
 
 
 def again(work, downloads, build):

@@ -49,6 +49,7 @@ do_feed[vardeps] += "SAMPLE_OS_RELEASE SAMPLE_META SAMPLE_RELEASE SAMPLE_SUITES 
 python do_feed () {
     import re
     import shutil
+    import debroot.archive
     import debroot.fetch
     import debroot.pool
     from samplefeed import feed
@@ -80,15 +81,15 @@ python do_feed () {
         for name in [os.path.basename(path), *sorted(names)]:
             debroot.pool.link(os.path.join(os.path.dirname(path), name), os.path.join(place, name))
         descriptions.append(os.path.join(place, os.path.basename(path)))
-    key = feed.Key(d.getVar("SAMPLE_KEY_DIR"), "rbake sample feed <rbake@localhost>")
+    key = debroot.archive.Key(d.getVar("SAMPLE_KEY_DIR"), "rbake sample feed <rbake@localhost>")
     try:
         components = d.getVar("SAMPLE_COMPONENTS").split()
         for number, suite in enumerate(d.getVar("SAMPLE_SUITES").split()):
             indexes = {components[0] + "/binary-amd64/Packages": packages,
-                       components[0] + "/source/Sources": feed.sources(folder, descriptions)} if number == 0 else {}
+                       components[0] + "/source/Sources": debroot.archive.sources(folder, descriptions)} if number == 0 else {}
             fields = sample_flags("SAMPLE_RELEASE", d) | {
-                "Suite": suite, "Date": feed.date(epoch), "Architectures": "amd64", "Components": " ".join(components)}
-            feed.write_suite(folder, suite, fields, components, indexes, key)
+                "Suite": suite, "Date": debroot.archive.date(epoch), "Architectures": "amd64", "Components": " ".join(components)}
+            debroot.archive.write_suite(folder, suite, fields, components, indexes, key)
         key.export(folder + "/keyring.gpg")
     finally:
         key.close()

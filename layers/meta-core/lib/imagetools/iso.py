@@ -47,7 +47,9 @@ def squashfs(root_tar, target, epoch):
         os.unlink(target)
     environment = dict(os.environ, SOURCE_DATE_EPOCH=str(epoch))
     with open(root_tar, "rb") as archive:
-        run(["mksquashfs", "-", target, "-tar", "-quiet", "-no-progress", "-comp", "zstd", "-Xcompression-level", "9"],
+        # The root folder belongs to whoever runs this, whatever the archive says and whatever option is given.
+        alone = ["unshare", "--user", "--map-root-user", "--"] if os.geteuid() != 0 else []
+        run([*alone, "mksquashfs", "-", target, "-tar", "-quiet", "-no-progress", "-root-mode", "755", "-comp", "zstd", "-Xcompression-level", "9"],
             stdin=archive, env=environment)
 
 
@@ -85,7 +87,7 @@ def make(work, target, marker, label, title, options, entries, files, epoch):
     temporary = target + ".tmp"
     if os.path.exists(temporary):
         os.unlink(temporary)
-    run(["xorriso", "-as", "mkisofs", "-quiet", "-V", label, "-R", "-J", "-joliet-long", "-iso-level", "3", "--modification-date=" + stamp,
+    run(["xorriso", "-as", "mkisofs", "-quiet", "-V", label, "-r", "-J", "-joliet-long", "-iso-level", "3", "--modification-date=" + stamp,
          "-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info",
          "--grub2-mbr", "/usr/lib/grub/i386-pc/boot_hybrid.img", "-c", "boot/grub/boot.cat", "--efi-boot", "boot/grub/efi.img",
          "-efi-boot-part", "--efi-boot-image", "--protective-msdos-label", "-o", temporary, tree],

@@ -7,7 +7,7 @@ import subprocess
 
 import bb
 
-from debroot import fetch
+from debroot import fetch, sandbox
 from debroot.lock import read
 
 # Runs twice while packages are configured and takes most of the time; the image makes its own, once.
@@ -54,7 +54,7 @@ def make(d):
         hooks.append("--customize-hook=%s \"$1\"" % _script(work, name, "set -e\n" + (d.getVar(name) or "")))
     temporary = target + ".tmp"
     # Root gives up the network by itself; for others mmdebstrap's own namespace has no way to it but the host's.
-    alone = ["unshare", "--net", "--"] if os.geteuid() == 0 else []
+    alone = [*sandbox.LEASH, *(["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"] if os.geteuid() == 0 else [])]
     command = [
         *alone, "mmdebstrap", "--mode=auto", "--variant=essential", "--format=tar", "--architectures=" + d.getVar("DISTRO_ARCH"),
         "--include=" + ",".join(names), "--aptopt=APT::Install-Recommends \"false\"",

@@ -10,6 +10,9 @@ import bb
 # What is in /dev: nothing of the host's hardware.
 DEVICES = "null zero full random urandom tty"
 
+# Ends what it starts when the task that called it ends, however that ends: in a namespace of processes nobody hears a polite signal.
+LEASH = ["setpriv", "--pdeathsig", "KILL", "--"]
+
 # Runs as root of the namespaces. The host's view of the disk ends with them, whatever happens.
 ENTER = r'''set -e
 lower=$1 work=$2 binds=$3; shift 3
@@ -46,7 +49,7 @@ exec chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbi
 
 def alone(network=False):
     """How a command line begins that makes the namespaces: as root, or as a user with subordinate ids."""
-    line = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts", "--propagation", "private"]
+    line = [*LEASH, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts", "--propagation", "private"]
     if not network:
         line.append("--net")
     if os.geteuid() != 0:
