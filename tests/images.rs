@@ -390,6 +390,31 @@ fn tokens() {
 }
 
 #[test]
+fn tags_come_page_by_page() {
+    let stand = Stand::new();
+    let all: Vec<String> = (0..2500).map(|number| format!("t{number:04}")).collect();
+    stand.registry.tags("lib/kit", &all);
+    let request = Request::parse(&stand.url("lib/kit:1")).unwrap();
+    let found = |request: &Request| oci::tags(&stand.setup.session(&|_| ()), request, None);
+    assert_eq!(found(&request).unwrap(), all);
+    assert_eq!(stand.registry.log().len(), 3);
+    // A registry that always says the same, and what is no tag.
+    let evil: Vec<String> =
+        (0..1000).map(|number| format!("t{number:04}&x={number}")).chain(["ok".into()]).collect();
+    let page = |tags: &Value| Page::Data(json!({"tags": tags}).to_string().into_bytes());
+    stand.registry.page("/v2/lib/kit/tags/list", page(&json!(evil)));
+    stand.registry.tags("lib/kit", &[]);
+    assert_eq!(found(&request).unwrap(), ["ok"]);
+    stand.registry.page("/v2/lib/kit/tags/list", page(&json!(all[..1000])));
+    assert!(found(&request).unwrap().len() <= 2000);
+    stand.registry.page("/v2/lib/kit/tags/list", Page::Data(b"<html>".to_vec()));
+    assert!(found(&request).unwrap_err().to_string().contains("it is no list of tags"));
+    // None are left in the pool.
+    let kept = Command::new("find").arg(stand.setup.dir.path()).args(["-type", "f"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "");
+}
+
+#[test]
 fn a_token_that_expires_is_replaced() {
     let stand = Stand::new();
     let layers: Vec<Vec<u8>> = (0..12).map(|number| tar(&[File(&format!("f{number}"), "x")])).collect();
@@ -752,6 +777,14 @@ assert not [name for name in os.listdir(d.getVar("DL_DIR")) if name.endswith(".t
 fails(bb.fetch2.ParameterError, lambda: Fetch(["docker://h/A;protocol=http"], d), "does not name an image")
 fails(bb.fetch2.ParameterError, lambda: Fetch([pinned + ";rootfs=x"], d), "rootfs has to be")
 
+# The newest version.
+d = store("twelve")
+ud = Fetch([tagged], d).ud[tagged]
+assert ud.method.latest_versionstring(ud, d) == ("1.10.1", "")
+assert ud.method.latest_versionstring(ud, d, r"1\.9") == ("1.9", "")
+d.setVar("UPSTREAM_CHECK_REGEX", r"(?P<pver>[0-9.]+)-slim")
+assert ud.method.latest_versionstring(ud, d) == ("1.11", "")
+
 # Passwords that other programs keep.
 from bb.fetch2.oci import login
 home = work + "/home"
@@ -792,6 +825,9 @@ fn what_recipes_see() {
     let stand = Stand::new();
     let manifest = stand.publish("1", &[tar(&[File("a", "1")])]);
     let digest = manifest["digest"].as_str().unwrap();
+    let tags =
+        json!({"name": "lib/kit", "tags": ["1.9", "v1.10.1", "1.10", "1.11-slim", "1.12-rc1", "latest"]});
+    stand.registry.page("/v2/lib/kit/tags/list", Page::Data(tags.to_string().into_bytes()));
     let mut child = Command::new("python3")
         .args(["-c", RECIPES, &stand.registry.host(), "lib/kit", digest])
         .arg(stand.setup.dir.path())

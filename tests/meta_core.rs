@@ -35,7 +35,7 @@ fn matches(text: &str, pattern: &str) -> BTreeSet<String> {
 #[test]
 fn variables_and_tasks_are_documented() {
     let text = layer();
-    let documented = matches(&text, r"(?m)^([A-Za-z_]+)\[doc\] = ");
+    let documented = matches(&text, r"(?m)^([A-Za-z0-9_]+)\[doc\] = ");
     let mut defined = matches(&text, r"(?m)^(?:export )?([A-Za-z_]+)(?::[^ =]*)? *(?:[?:+.]|\?\?)?= ");
     defined.extend(matches(&text, r"(?m)^addtask (\w+)").iter().map(|task| format!("do_{task}")));
     assert!(defined.len() > 80, "the patterns find only {}", defined.len());

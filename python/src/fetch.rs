@@ -352,6 +352,20 @@ fn fetch_image(
     })
 }
 
+/// The tags of an image's repository.
+#[pyfunction]
+#[pyo3(signature = (url, settings, credentials=None, listener=None))]
+fn image_tags(
+    py: Python<'_>,
+    url: &str,
+    settings: &Bound<'_, PyDict>,
+    credentials: Option<(String, String)>,
+    listener: Option<Py<PyAny>>,
+) -> PyResult<Vec<String>> {
+    let request = oci::Request::parse(url).map_err(|error| raise(py, error))?;
+    Settings::read(settings)?.run(py, listener.as_ref(), |session| oci::tags(session, &request, credentials))
+}
+
 /// Checks that an archive holds the image that a URL names.
 #[pyfunction]
 fn verify_image(py: Python<'_>, url: &str, archive: PathBuf) -> PyResult<()> {
@@ -416,6 +430,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fetch_rpm, module)?)?;
     module.add_function(wrap_pyfunction!(image_info, module)?)?;
     module.add_function(wrap_pyfunction!(fetch_image, module)?)?;
+    module.add_function(wrap_pyfunction!(image_tags, module)?)?;
     module.add_function(wrap_pyfunction!(verify_image, module)?)?;
     module.add_function(wrap_pyfunction!(unpack_archive, module)?)?;
     module.add_function(wrap_pyfunction!(fetch_dsc_files, module)?)?;

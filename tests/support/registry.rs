@@ -34,6 +34,7 @@ struct Shared {
     log: Mutex<Vec<Logged>>,
     /// Requests that a token is good for, and those that were served.
     short: Mutex<Option<(usize, usize)>>,
+    tags: Mutex<HashMap<String, Vec<String>>>,
     ended: AtomicBool,
 }
 
@@ -84,6 +85,11 @@ impl Registry {
     /// Everything below `/v2/` needs a token from this server's `/token`, which is good for so many requests.
     pub fn tokens_for_requests(&self, count: usize) {
         *self.shared.short.lock().unwrap() = Some((count, 0));
+    }
+
+    /// The tags of a repository, given out in pages; without any, the page of that path counts.
+    pub fn tags(&self, name: &str, tags: &[String]) {
+        self.shared.tags.lock().unwrap().insert(format!("/v2/{name}/tags/list"), tags.to_vec());
     }
 
     pub fn log(&self) -> Vec<Logged> {
@@ -160,6 +166,18 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             continue;
         }
         let plain = path.split('?').next().unwrap_or_default();
+        let tags = shared.tags.lock().unwrap().get(plain).cloned().unwrap_or_default();
+        if !tags.is_empty() {
+            let asked = |name: &str| {
+                path.split(['?', '&']).find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+            };
+            let count = asked("n").and_then(|count| count.parse().ok()).unwrap_or(usize::MAX);
+            let after = asked("last").unwrap_or_default();
+            let listed: Vec<_> = tags.iter().filter(|tag| tag.as_str() > after).take(count).collect();
+            let body = serde_json::json!({"tags": listed}).to_string();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+            continue;
+        }
         let page = shared.pages.lock().unwrap().get(plain).cloned();
         let (data, cut) = match page {
             None => {

@@ -15,6 +15,7 @@ import base64
 import json
 import logging
 import os
+import re
 import shutil
 
 import bb
@@ -146,6 +147,23 @@ class Oci(FetchMethod):
             logger.debug("checkstatus() for %s failed: %s", ud.url, exc)
             return False
         return True
+
+    def latest_versionstring(self, ud, d, filter_regex=None):
+        """(version, "") of the highest tag that is one: what UPSTREAM_CHECK_REGEX finds as `pver`, or just digits and dots."""
+        pattern = re.compile(d.getVar("UPSTREAM_CHECK_REGEX") or r"v?(?P<pver>[0-9]+(\.[0-9]+)*)$")
+        best = ""
+        try:
+            tags = engine.image_tags(ud.image_url, settings(d), self._credentials(ud, d), Listener(d))
+        except BBFetchException as exc:
+            bb.note("Could not list tags: %s" % exc)
+            return "", ""
+        for tag in tags:
+            found = pattern.match(tag)
+            if not found or filter_regex and not re.match(filter_regex, found["pver"]):
+                continue
+            if not best or bb.utils.vercmp(("0", found["pver"], ""), ("0", best, "")) > 0:
+                best = found["pver"]
+        return best, ""
 
     def unpack(self, ud, root, d):
         subdir = ud.parm.get("subdir") or ud.image.partition("@")[0].rpartition("/")[2].partition(":")[0]

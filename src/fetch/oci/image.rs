@@ -15,7 +15,7 @@ use crate::package::oci::document::{
     Config, Descriptor, Document, MAX_DOCUMENT, Manifest, Platform, accept, choose,
 };
 use crate::package::oci::layout::{self, Layout};
-use crate::package::oci::reference::Reference;
+use crate::package::oci::reference::{Reference, is_tag};
 use crate::verify::{Algorithm, Digest};
 
 /// What is asked for.
@@ -232,6 +232,46 @@ pub fn fetch(
     let index = layout::index_text(&own, &request.platform, request.reference.tag.as_deref());
     pack(&index, &blobs, target)?;
     Ok(resolved)
+}
+
+/// Tags asked for at a time, and how often at most.
+const PAGE: usize = 1000;
+const PAGES: usize = 100;
+
+/// The tags of the repository, in the registry's order.
+///
+/// # Errors
+/// [`FetchError::Invalid`] for an answer that is no list of tags, and whatever fetching gives.
+pub fn tags(
+    session: &Session<'_>,
+    request: &Request,
+    login: Option<(String, String)>,
+) -> Result<Vec<String>, FetchError> {
+    #[derive(serde::Deserialize)]
+    struct Page {
+        tags: Option<Vec<String>>,
+    }
+    let limits = Limits { size: MAX_DOCUMENT, ..session.limits.clone() };
+    let small = Session { limits: &limits, ..*session };
+    let steps = steps(session, request, login);
+    let mut found: Vec<String> = Vec::new();
+    for _ in 0..PAGES {
+        let last = found.last().map_or_else(String::new, |last| format!("&last={last}"));
+        let url = steps.registry.url(&format!("tags/list?n={PAGE}{last}"));
+        let download = steps.registry.fetch(&small, &Job { url: url.clone(), ..Job::default() })?;
+        let data = steps.read(&download)?;
+        let _ = fs::remove_file(&download.path);
+        let page: Page = serde_json::from_slice(&data)
+            .map_err(|error| FetchError::invalid(&url, format!("it is no list of tags: {error}")))?;
+        // What is no tag could lead the next question elsewhere; what was there before, in circles.
+        let new: Vec<String> = page.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)).collect();
+        let more = new.len() >= PAGE && new.last() != found.last();
+        found.extend(new);
+        if !more {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Writes the archive beside its place and then moves it there: nobody sees half of it.

@@ -5,4 +5,4 @@
 mod image;
 mod registry;
 
-pub use image::{Request, Resolved, fetch, resolve, verify};
+pub use image::{Request, Resolved, fetch, resolve, tags, verify};

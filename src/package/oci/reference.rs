@@ -128,7 +128,8 @@ fn is_name(text: &str) -> bool {
     text.len() <= MAX_NAME && text.split('/').all(is_part)
 }
 
-fn is_tag(text: &str) -> bool {
+/// Whether a text can be a tag.
+pub fn is_tag(text: &str) -> bool {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     text.len() <= MAX_TAG
         && text.starts_with(is_word)
