@@ -303,6 +303,8 @@ const WANTED: &[&str] = &[
     "BBTARGETS",
     "BB_CACHEDIR",
     "BB_CONSOLELOG",
+    "BB_DISKMON_DIRS",
+    "BB_DISKMON_WARNINTERVAL",
     "BB_DEFAULT_TASK",
     "BB_HASHSERVE",
     "BB_HASHSERVE_DB_DIR",
@@ -353,6 +355,12 @@ fn config_record(mc: &str, store: &Store, python: &Python) -> Result<ConfigRecor
             WANTED.contains(&&*name) || WANTED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if wanted && let Some(value) = expanded.get_var(&name)?.filter(|value| *value != Value::None) {
             variables.insert(name.to_string(), value.to_text());
+        }
+        // Of a task's name in the configuration: how many such tasks may run at once.
+        if name.starts_with("do_")
+            && let Some(value) = expanded.get_flag(&name, "number_threads")?
+        {
+            variables.insert(format!("{name}[number_threads]"), value.to_text());
         }
     }
     // BitBake does not look at its libraries' files again; a cache that does can't be stale.

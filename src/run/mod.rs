@@ -7,6 +7,7 @@
 pub mod child;
 mod control;
 mod depdata;
+mod disk;
 pub mod environment;
 mod event;
 pub mod excerpt;
@@ -26,6 +27,7 @@ pub use control::{
     Ask, BuildEvent, Control, DepValid, HashCheck, Hear, Heard, QueueEvent, Stats, serve_control,
 };
 pub use depdata::TaskDepData;
+pub use disk::{DiskAction, DiskFinding, DiskMonitor, Room};
 pub use event::{Exit, Fired, LogRecord, Phase, TaskEvent, TaskNames};
 pub use executor::{Executor, Happened, RunError, Stop, TaskId};
 pub use local::LocalExecutor;

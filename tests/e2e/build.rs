@@ -252,3 +252,42 @@ fn two_builds_in_one_directory_run_one_after_the_other() {
     assert!(second.wait().unwrap().success());
     assert_eq!(ran(&space), ["slow:second", "b:first", "b:second"]);
 }
+
+#[test]
+fn a_flag_limits_how_many_tasks_of_a_name_run_at_once() {
+    // Each task notes how many of them there are, itself included.
+    let recipe = "do_first() {\n    touch ${TOPDIR}/now-${PN}\n    ls ${TOPDIR}/now-* | wc -l >> ${TOPDIR}/together\n    \
+                  sleep 0.3\n    rm ${TOPDIR}/now-${PN}\n}\n";
+    let build = |limit: &str| {
+        let space = space().file("conf/limit.conf", limit);
+        let names = ["c", "d", "e", "f"];
+        names.iter().for_each(|name| space.write(&format!("recipes/{name}_1.0.bb"), recipe));
+        let options = ["-R", "conf/limit.conf"];
+        space.run(&[&options[..], &names].concat()).ok();
+        let text = std::fs::read_to_string(space.path().join("together")).unwrap();
+        text.lines().map(|line| line.trim().parse::<usize>().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(build("BB_NUMBER_THREADS = \"4\"\ndo_first[number_threads] = \"1\"\n"), [1, 1, 1, 1]);
+    let two = build("BB_NUMBER_THREADS = \"4\"\ndo_first[number_threads] = \"2\"\n");
+    assert!(two.len() == 4 && two.iter().max() == Some(&2), "{two:?}");
+}
+
+#[test]
+fn a_full_disk_stops_the_build_before_it_harms() {
+    // No disk has as much left as is demanded here.
+    let dirs = |action: &str| format!("BB_DISKMON_DIRS = \"{action},${{TMPDIR}},1000000G\"\n");
+    let space = space().file("conf/full.conf", &dirs("STOPTASKS"));
+    space
+        .run(&["-R", "conf/full.conf", "a"])
+        .fails()
+        .says("No new tasks can be executed since the disk space monitor action is \"STOPTASKS\"!")
+        .says("running low (");
+    assert!(ran(&space).is_empty());
+
+    space.write("conf/full.conf", &dirs("WARN"));
+    space.run(&["-R", "conf/full.conf", "a"]).ok().says("WARNING: The free space of ").says("GB left)");
+    assert_eq!(ran(&space).len(), 4);
+
+    space.write("conf/full.conf", &dirs("EXPLODE"));
+    space.run(&["-R", "conf/full.conf", "a"]).says("Disk space monitor will NOT be enabled");
+}

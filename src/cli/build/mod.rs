@@ -131,6 +131,8 @@ fn run_graph(
         rehashed: Vec::new(),
         leaders: Vec::new(),
         held: Vec::new(),
+        limits: FxHashMap::default(),
+        disks: None,
         skip_fetching: false,
         allowed: enforced(
             &setting("BB_SETSCENE_ENFORCE"),
@@ -146,6 +148,9 @@ fn run_graph(
             _ => true,
         },
     };
+    if !options.dry_run {
+        run.watch_disks(&setting("BB_DISKMON_DIRS"), &setting("BB_DISKMON_WARNINTERVAL"));
+    }
     if options.force || options.clear_stamp.is_some() {
         run.forced = graph.targets.clone();
     }
@@ -224,6 +229,9 @@ struct Run<'a, 'c> {
     leaders: Vec<(TaskId, TaskId)>,
     /// Such tasks that are all that is left to wait for.
     held: Vec<TaskId>,
+    /// How many tasks of a name may run at once, where that was looked up.
+    limits: FxHashMap<String, Option<usize>>,
+    disks: Option<work::Disks>,
     /// BB_SETSCENE_ENFORCE: patterns `PN:task` of the tasks that may be made although results should be fetched. None: all.
     allowed: Option<Vec<String>>,
     /// `--skip-setscene`.

@@ -10,13 +10,23 @@ use crate::cli::args::bake::BakeOptions;
 use crate::cli::session::Told;
 use crate::lang::diagnostic::Severity;
 use crate::lang::fnmatch;
-use crate::run::{Executor, LocalExecutor, Stop, TaskNames};
+use crate::run::{DiskAction, DiskMonitor, Executor, LocalExecutor, Stop, TaskNames};
 use crate::task::TaskId;
 use crate::task::scene::Fate;
 use crate::ui::interrupt;
 
 /// How long a task may take to end when it was asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often disks are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Disks that are watched.
+pub(super) struct Disks {
+    monitor: DiskMonitor,
+    /// The strongest thing that was done so far.
+    done: DiskAction,
+}
 
 impl Run<'_, '_> {
     /// Fetches results, then runs what is left.
@@ -50,16 +60,27 @@ impl Run<'_, '_> {
     ) -> Result<(), Told> {
         let mut asked = 0;
         let mut killed_at: Option<Instant> = None;
+        let mut looked: Option<Instant> = None;
         loop {
             if !self.rehashed.is_empty() && !self.outcomes.is_empty() {
                 let rehashed = std::mem::take(&mut self.rehashed);
                 self.fetch_results(executor, rehashed, self.skip_fetching, interrupts)?;
             }
+            if looked.is_none_or(|then| then.elapsed() >= LOOK) {
+                looked = Some(Instant::now());
+                self.look_at_disks(executor);
+            }
+            // Those of which enough run already stay next.
+            let mut later = Vec::new();
             while self.running.len() < self.threads
                 && let Some(task) = self.queue.take()
             {
-                self.begin(executor, task)?;
+                match self.enough_run(task) {
+                    true => later.push(task),
+                    false => self.begin(executor, task)?,
+                }
             }
+            later.into_iter().for_each(|task| self.queue.postpone(task));
             if self.queue.is_over() {
                 break;
             }
@@ -86,10 +107,65 @@ impl Run<'_, '_> {
                 },
             }
         }
-        match self.queue.failures().is_empty() && asked == 0 {
+        match self.queue.failures().is_empty() && asked == 0 && !self.is_full() {
             true => Ok(()),
             false => Err(Told),
         }
+    }
+
+    /// Begins to look at disks, as BB_DISKMON_DIRS says.
+    pub(super) fn watch_disks(&mut self, directories: &str, interval: &str) {
+        match DiskMonitor::new(directories, interval) {
+            Ok(monitor) => self.disks = monitor.map(|monitor| Disks { monitor, done: DiskAction::Warn }),
+            Err(wrong) => {
+                let text = format!("{wrong}\n       Disk space monitor will NOT be enabled");
+                self.session.console.message(Severity::Error, &text);
+            }
+        }
+    }
+
+    /// Tells of disks that get full, and stops in time.
+    fn look_at_disks(&mut self, executor: &mut LocalExecutor) {
+        let Some(disks) = &mut self.disks else { return };
+        let findings = disks.monitor.check();
+        let action = findings.iter().map(|finding| finding.action).max().unwrap_or(DiskAction::Warn);
+        let stronger = action > disks.done;
+        disks.done = disks.done.max(action);
+        for warning in findings.into_iter().filter_map(|finding| finding.warning) {
+            self.session.console.message(Severity::Warning, &warning);
+        }
+        if !stronger {
+            return;
+        }
+        self.queue.stop();
+        let text = match action {
+            DiskAction::Halt => {
+                executor.stop(Stop::Terminate);
+                "Immediately halt since the disk space monitor action is \"HALT\"!"
+            }
+            _ => "No new tasks can be executed since the disk space monitor action is \"STOPTASKS\"!",
+        };
+        self.session.console.message(Severity::Error, text);
+    }
+
+    /// Whether a full disk has stopped the build.
+    fn is_full(&self) -> bool {
+        self.disks.as_ref().is_some_and(|disks| disks.done > DiskAction::Warn)
+    }
+
+    /// Whether as many tasks of this name run as its flag number_threads allows.
+    fn enough_run(&mut self, task: TaskId) -> bool {
+        let name = self.graph.name(task);
+        if !self.limits.contains_key(name) {
+            let main = self.graph.configurations().first().map(|main| main.prefs);
+            let value = main.and_then(|main| main.get_var(&format!("{name}[number_threads]")));
+            let limit = value.and_then(|value| value.trim().parse::<usize>().ok());
+            self.limits.insert(name.to_owned(), limit);
+        }
+        let limit = self.limits.get(name).copied().flatten();
+        limit.is_some_and(|limit| {
+            self.running.keys().filter(|other| self.graph.name(TaskId(**other)) == name).count() >= limit
+        })
     }
 
     /// Goes through the tasks without running any (`-n`).
