@@ -6,4 +6,5 @@ mod layers;
 mod lint;
 mod parse;
 mod patches;
+mod sources;
 mod space;

@@ -10,7 +10,7 @@ import os
 import re
 
 import bb
-from bb.fetch2 import MissingParameterError, encodeurl, runfetchcmd
+from bb.fetch2 import FetchError, MissingParameterError, encodeurl, runfetchcmd
 from bb.fetch2.git import Git
 from bb.fetch2.wget import Wget
 
@@ -25,6 +25,10 @@ def _module(ud):
     if "version" not in ud.parm:
         raise MissingParameterError("version", ud.url)
     return ud.host + (ud.path if ud.path != "/" else "")
+
+
+# Stands in URLs for the host that GO_MOD_PROXY does not name (RFC 2606: never a real one).
+NO_PROXY = "go-mod-proxy.invalid"
 
 
 def _cache_directory(d):
@@ -47,12 +51,25 @@ class GoMod(Wget):
         version = ud.parm["version"]
         suffix = ".mod" if ud.parm.get("mod") == "1" else ".zip"
         path = escape("%s/@v/%s%s" % (module, version, suffix))
-        proxy = d.getVar("GO_MOD_PROXY") or "proxy.golang.org"
+        # Whose proxy is asked is the user's choice; without one the recipe can be read, but nothing downloaded.
+        proxy = d.getVar("GO_MOD_PROXY") or NO_PROXY
         ud.url = encodeurl(("https", proxy, "/" + path, None, None, None))
         ud.parm["name"] = "%s@%s" % (module, version)
         ud.parm["downloadfilename"] = "%s@%s%s" % (module.replace("/", "."), version, suffix)
         ud.parm["unpackpath"] = os.path.join(_cache_directory(d), "cache/download", path)
         super().urldata_init(ud, d)
+
+    def _known(self, ud, d):
+        if not d.getVar("GO_MOD_PROXY"):
+            raise FetchError("GO_MOD_PROXY is not set: it names the host that Go modules are fetched from, as GOPROXY does for go", ud.url)
+
+    def download(self, ud, d):
+        self._known(ud, d)
+        return super().download(ud, d)
+
+    def checkstatus(self, fetch, ud, d, *arguments):
+        self._known(ud, d)
+        return super().checkstatus(fetch, ud, d, *arguments)
 
     def unpack(self, ud, rootdir, d):
         """Put the file into the cache, and the go.mod file out of an archive beside it."""
