@@ -23,7 +23,5 @@ fn a_go_module_needs_a_proxy_that_the_user_names() {
     // Loopback refuses at once; what counts is who was asked.
     space.write("conf/local.conf", "GO_MOD_PROXY = \"127.0.0.1:1\"\n");
     let output = space.run(&["-c", "fetch", "module"]).fails();
-    output
-        .says("https://127.0.0.1:1/example.org/text/")
-        .says_nothing_of("GO_MOD_PROXY is not set");
+    output.says("https://127.0.0.1:1/example.org/text/").says_nothing_of("GO_MOD_PROXY is not set");
 }
