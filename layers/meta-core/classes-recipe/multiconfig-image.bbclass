@@ -7,13 +7,24 @@
 IMAGE_MULTICONFIG[doc] = "The multiconfig in which the image is built."
 
 def multiconfig_image_class(d):
-    here, wanted = d.getVar("BB_CURRENT_MC") or "", d.getVar("IMAGE_MULTICONFIG")
-    if here == wanted:
+    here = d.getVar("BB_CURRENT_MC") or ""
+    if here == d.getVar("IMAGE_MULTICONFIG"):
         return "image"
-    if here not in ("", "default"):
-        raise bb.parse.SkipRecipe("it is built in another configuration: mc:%s:%s" % (wanted, d.getVar("PN")))
+    return "image-alias" if here in ("", "default") and not multiconfig_image_skipped(d) else ""
+
+# Why there is no image in this configuration, or nothing.
+def multiconfig_image_skipped(d):
+    here, wanted = d.getVar("BB_CURRENT_MC") or "", d.getVar("IMAGE_MULTICONFIG")
+    if here not in ("", "default", wanted):
+        return "it is built in another configuration: mc:%s:%s" % (wanted, d.getVar("PN"))
     if wanted not in (d.getVar("BBMULTICONFIG") or "").split():
-        raise bb.parse.SkipRecipe("it is built in the configuration '%s': add that to BBMULTICONFIG in conf/local.conf" % wanted)
-    return "image-alias"
+        return "it is built in the configuration '%s': add that to BBMULTICONFIG in conf/local.conf" % wanted
+    return ""
 
 inherit ${@multiconfig_image_class(d)}
+
+python () {
+    reason = multiconfig_image_skipped(d)
+    if reason:
+        raise bb.parse.SkipRecipe(reason)
+}
